@@ -1,0 +1,89 @@
+"""An experiment: one YAML file from simulation to the numbers it is compared with."""
+
+__all__ = ["ExperimentConfig", "WorkflowConfig"]
+
+from typing import Annotated, Literal, Self, TypeVar
+
+from pydantic import AfterValidator, Field, model_validator
+
+from neuralgnn.config.analysis import AnalysisConfig
+from neuralgnn.config.base import Name, Section, Seed
+from neuralgnn.config.fit import FitConfig
+from neuralgnn.config.simulation import SimulationConfig
+
+Item = TypeVar("Item")
+
+
+def _distinct(values: tuple[Item, ...]) -> tuple[Item, ...]:
+    twice = [value for value in values if values.count(value) > 1]
+    if twice:
+        raise ValueError(f"found {twice[0]!r} twice; each may occur once")
+    return values
+
+
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_distinct)]
+Figure = Literal[
+    "fig_2",
+    "supp_1",
+    "supp_2",
+    "supp_3",
+    "supp_4",
+    "supp_5",
+    "supp_6",
+    "identifiability",
+    "summary",
+]
+
+
+class ExperimentConfig(Section):
+    """One experiment file, ``config/experiments/<name>.yaml``."""
+
+    title: Annotated[str, Field(min_length=1)]
+    """What the experiment shows, in one line."""
+    source: str = ""
+    """Where the experiment was published."""
+    simulation: SimulationConfig
+    """How the activity is made."""
+    fits: Annotated[dict[Name, FitConfig], Field(min_length=1)]
+    """Fits of the same recording, by name."""
+    analysis: AnalysisConfig = AnalysisConfig()
+    """How each fit is judged."""
+    published: dict[Name, float] = {}
+    """Published values by metric name; shown beside ours, never used."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name, fit in self.fits.items():
+            if fit.target.kind == "drift" and not self.simulation.record_drift:
+                raise ValueError(
+                    f"fits.{name}.target is 'drift', but simulation.record_drift is false: the "
+                    "recording would not contain it"
+                )
+            held_out = int(self.simulation.n_frames * fit.validation_fraction)
+            rollout = self.analysis.rollout
+            if held_out < rollout.n_frames + 1:
+                raise ValueError(
+                    f"fits.{name}.validation_fraction holds out {held_out} frames, too few for "
+                    f"analysis.rollout.n_frames = {rollout.n_frames}"
+                )
+        n_types = len(self.simulation.neuron_types)
+        for name, changed in self.analysis.changed_networks.items():
+            if len(changed.type_fractions) != n_types:
+                raise ValueError(
+                    f"analysis.changed_networks.{name}.type_fractions has "
+                    f"{len(changed.type_fractions)} entries for {n_types} neuron_types"
+                )
+        return self
+
+
+class WorkflowConfig(Section):
+    """``config/config.yaml``: which experiments, seeds, figures and scale."""
+
+    results: Annotated[str, Field(min_length=1)] = "results"
+    """Folder that everything is written to."""
+    experiments: Annotated[dict[Name, Seeds], Field(min_length=1)]
+    """Seeds of each experiment, by the name of its file in ``config/experiments``."""
+    figures: Annotated[tuple[Figure, ...], AfterValidator(_distinct)] = ()
+    """Figures to draw."""
+    overrides: dict[Annotated[str, Field(min_length=1)], object] = {}
+    """Values laid over every experiment file, by dotted key: the scale of the run."""

@@ -1,0 +1,149 @@
+"""How a model is fitted to activity: target, model, trainer."""
+
+__all__ = [
+    "DriftTarget",
+    "FiniteDifferenceTarget",
+    "FitConfig",
+    "ModelConfig",
+    "SgdConfig",
+    "Target",
+    "Trainer",
+    "VarproConfig",
+]
+
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from neuralgnn.config.base import Section, Seed
+
+
+class DriftTarget(Section):
+    """The stored noise-free right-hand side (as published; no recording has it)."""
+
+    kind: Literal["drift"]
+
+
+class FiniteDifferenceTarget(Section):
+    """(x(t + dt) - x(t)) / dt of the observed activity: what a recording gives."""
+
+    kind: Literal["finite_difference"] = "finite_difference"
+
+
+Target = Annotated[DriftTarget | FiniteDifferenceTarget, Field(discriminator="kind")]
+
+
+class ModelConfig(Section):
+    """The graph neural network dx_i/dt = phi(a_i, x_i) + sum_j W_ij psi(x_j)."""
+
+    embedding_dim: PositiveInt = 2
+    """Length of the latent vector a_i of a neuron."""
+    embedding: Literal["learned", "fixed"] = "learned"
+    """`fixed`: all neurons share one constant latent vector, hence one update function."""
+    transfer_input: Literal["activity", "sender"] = "activity"
+    """What psi sees: the sender's activity, or also the sender's latent vector."""
+    n_layers: Annotated[int, Field(ge=2)] = 3
+    """Linear layers of phi and of psi."""
+    hidden: PositiveInt = 64
+    """Width of the hidden layers."""
+    activation: Literal["relu", "tanh", "silu"] = "relu"
+    """Nonlinearity between the layers."""
+
+
+class VarproConfig(Section):
+    """Variable projection: W is solved for, never searched (Golub and Pereyra 1973)."""
+
+    kind: Literal["varpro"]
+    n_samples: Annotated[int, Field(ge=100)] | None = None
+    """Frames used in the final solve, evenly spread over the training stretch; null: eight per
+    neuron, at least 5000."""
+    n_search_samples: Annotated[int, Field(ge=100)] | None = None
+    """Frames used while the transfer function is searched; null: three per neuron, at least
+    2000."""
+    n_receivers: PositiveInt = 16
+    """Receiving neurons used while the transfer function is searched."""
+    n_coefficients: Annotated[tuple[Annotated[int, Field(ge=6)], ...], Field(min_length=1)] = (
+        14,
+        32,
+        48,
+    )
+    """Spline coefficients of psi in the search from scratch and in each refinement."""
+    n_update_coefficients: Annotated[int, Field(ge=6)] = 24
+    """Spline coefficients of phi."""
+    starts: Annotated[
+        tuple[Literal["linear", "saturating", "rectifying"], ...], Field(min_length=1)
+    ] = ("linear", "saturating", "rectifying")
+    """Shapes of psi that searches start from; the error on held-out time chooses."""
+    max_iterations: PositiveInt = 60
+    """Upper bound of the Gauss-Newton iterations per search."""
+    ridge: NonNegativeFloat = 1e-10
+    """Ridge on W relative to the mean diagonal of the Gram matrix [1]."""
+
+
+class SgdConfig(Section):
+    """Stochastic gradient descent with the published recipe on the per-neuron formulation."""
+
+    kind: Literal["sgd"]
+    n_steps: PositiveInt = 60_000
+    """Gradient steps."""
+    batch_size: PositiveInt = 8
+    """Frames per step."""
+    lr_weight: PositiveFloat = 1e-3
+    """Adam learning rate of W."""
+    lr_functions: PositiveFloat = 5e-4
+    """Adam learning rate of phi and psi."""
+    lr_embedding: PositiveFloat = 7.5e-4
+    """Adam learning rate of the latent vectors a."""
+    decay_from: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Share of the steps after which learning rates fall to zero along a cosine; 1: never."""
+    phi_zero: NonNegativeFloat = 1.0
+    """Coefficient of the penalty |phi(a, 0)|."""
+    psi_monotonic: NonNegativeFloat = 0.0
+    """Coefficient of the penalty on decreasing stretches of psi."""
+    weight_l1: NonNegativeFloat = 0.0
+    """Coefficient of sum |W|."""
+    cluster_at: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.4,)
+    """Shares of the steps at which latent vectors are clustered and phi is retrained."""
+    cluster_steps: NonNegativeInt = 20
+    """Adam steps that refit phi to the clusters' median curves."""
+    checkpoint_every: PositiveInt = 1_000
+    """Steps between checkpoints; a killed run resumes from the last."""
+    keep_checkpoints: Annotated[int, Field(ge=2)] = 40
+    """Checkpoints kept for selection and the training montage, evenly spread."""
+
+
+Trainer = Annotated[VarproConfig | SgdConfig, Field(discriminator="kind")]
+
+
+class FitConfig(Section):
+    """One fit of one recording."""
+
+    target: Target = FiniteDifferenceTarget()
+    """What the model's output is compared with."""
+    model: ModelConfig = ModelConfig()
+    """The model."""
+    trainer: Trainer
+    """The fitting method."""
+    validation_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
+    """Share of the frames at the end of the recording that is kept from the fit; checkpoints
+    are selected and rollouts started there."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; `auto` takes CUDA when there is one."""
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] | None = None
+    """Seeds of the experiment that this fit runs for; null: all."""
+
+    @model_validator(mode="after")
+    def _supported(self) -> Self:
+        if self.trainer.kind == "varpro" and self.model.transfer_input == "sender":
+            raise ValueError(
+                "model.transfer_input = 'sender' is fitted by trainer.kind = 'sgd' only; "
+                "'varpro' needs 'activity'"
+            )
+        return self

@@ -1,0 +1,241 @@
+"""From YAML files to checked settings, or to a message that says what to change.
+
+A workflow file names experiments; each is a file of that name in the folder ``experiments``
+beside it. ``overrides`` of the workflow file are laid over every experiment by dotted key.
+"""
+
+__all__ = ["Project", "load_experiment", "load_fit", "load_project", "load_workflow", "parse"]
+
+import copy
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from neuralgnn.config.errors import ConfigError
+from neuralgnn.config.experiment import ExperimentConfig, WorkflowConfig
+from neuralgnn.config.explain import Place, explain, nearest
+from neuralgnn.config.fit import FitConfig
+from neuralgnn.config.source import Source, read_yaml
+
+Model = TypeVar("Model", bound=BaseModel)
+
+# Entries of these mappings are named by the experiment; an override of one that an experiment
+# does not have leaves it as it is.
+_NAMED = (("fits",), ("analysis", "changed_networks"))
+
+
+@dataclass(frozen=True)
+class Project:
+    """A workflow file with the experiments it names, checked against each other.
+
+    Args:
+        source: The workflow file.
+        workflow: Its settings.
+        experiments: Settings of each experiment, overrides included.
+    """
+
+    source: Source
+    workflow: WorkflowConfig
+    experiments: dict[str, ExperimentConfig]
+
+
+def load_project(path: Path | str, *, overlay: Mapping[str, Any] | None = None) -> Project:
+    """Reads a workflow file and its experiments, and checks them against each other.
+
+    Args:
+        path: The workflow file.
+        overlay: Top-level values that go before those of the file, from a command line.
+
+    Raises:
+        ConfigError: With one line per problem.
+    """
+    source = read_yaml(Path(path))
+    source = Source(source.path, source.values | dict(overlay or {}), source.root)
+    workflow = parse(WorkflowConfig, source.values, place=source.place)
+    problems, experiments = [], {}
+
+    def origin(key: str) -> str:
+        return f"{source.place(('overrides', key))}: overrides '{key}'"
+
+    for name in workflow.experiments:
+        file = source.path.parent / "experiments" / f"{name}.yaml"
+        if not file.is_file():
+            problems.append(_missing_experiment(source, name, file))
+            continue
+        try:
+            experiments[name] = load_experiment(file, workflow.overrides, origin=origin)
+        except ConfigError as error:
+            problems.extend(error.problems)
+    problems += _unused_overrides(source, workflow, experiments) if not problems else []
+    problems += _strange_seeds(source, workflow, experiments) if not problems else []
+    if problems:
+        raise ConfigError(problems)
+    return Project(source, workflow, experiments)
+
+
+def load_workflow(path: Path | str) -> WorkflowConfig:
+    """Reads a workflow file without looking at its experiments.
+
+    Raises:
+        ConfigError: With one line per problem.
+    """
+    source = read_yaml(Path(path))
+    return parse(WorkflowConfig, source.values, place=source.place)
+
+
+def load_experiment(
+    path: Path | str,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    origin: Callable[[str], str] = "overrides '{}'".format,
+) -> ExperimentConfig:
+    """Reads an experiment; its name is that of the file.
+
+    Args:
+        path: The experiment file.
+        overrides: Values by dotted key, such as ``{"simulation.n_frames": 2000}``.
+        origin: Where an override comes from, for the message about it.
+
+    Raises:
+        ConfigError: With one line per problem.
+    """
+    path = Path(path)
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", path.stem):
+        allowed = "small letters, digits and _, a letter first (the file name is its name)"
+        raise ConfigError([f"{path}: found the experiment name {path.stem!r}; allowed: {allowed}"])
+    return _load(ExperimentConfig, read_yaml(path), overrides or {}, origin)
+
+
+def load_fit(
+    path: Path | str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    origin: Callable[[str], str] = "overrides '{}'".format,
+) -> FitConfig:
+    """Reads a file that holds one fit: target, model, trainer.
+
+    Args:
+        path: The file; None: all by overrides and defaults.
+        overrides: Values by dotted key, such as ``{"trainer.n_steps": 2000}``.
+        origin: Where an override comes from, for the message about it.
+
+    Raises:
+        ConfigError: With one line per problem.
+    """
+    source = Source(Path("fit"), {}) if path is None else read_yaml(Path(path))
+    return _load(FitConfig, source, overrides or {}, origin)
+
+
+def parse(model: type[Model], values: dict[str, Any], *, place: Place) -> Model:
+    """Validates plain values, strictly: text is not a number, nor true an integer.
+
+    Args:
+        model: The model to build.
+        values: Values as read.
+        place: Gives file and line of a key path, for the message.
+
+    Raises:
+        ConfigError: With one line per problem.
+    """
+    try:  # through JSON: there a list may become a tuple even when strict
+        return model.model_validate_json(json.dumps(values, default=str), strict=True)
+    except ValidationError as error:
+        problems = explain(error, model, values, place=place)
+    raise ConfigError(problems)
+
+
+def _load(
+    model: type[Model],
+    source: Source,
+    overrides: Mapping[str, Any],
+    origin: Callable[[str], str],
+) -> Model:
+    values = copy.deepcopy(source.values)
+    laid = [key for key, value in overrides.items() if _lay(values, key, value, origin)]
+
+    def place(keys: Sequence[str | int]) -> str:
+        for key in laid:
+            if key.split(".") == [str(part) for part in keys[: key.count(".") + 1]]:
+                return f"{origin(key)} of {source.path}"
+        return source.place(keys)
+
+    return parse(model, values, place=place)
+
+
+def _lay(values: dict[str, Any], key: str, value: Any, origin: Callable[[str], str]) -> bool:
+    """Sets one value by its dotted key; says whether the settings have the place."""
+    *sections, last = key.split(".")
+    inner: Any = values
+    for depth, section in enumerate(sections):
+        if tuple(sections[:depth]) in _NAMED and section not in inner:
+            return False
+        inner = inner.setdefault(section, {})
+        if not isinstance(inner, dict):
+            where = ".".join(sections[: depth + 1])
+            raise ConfigError([f"{origin(key)}: {where} is no mapping; set it as a whole"])
+    inner[last] = copy.deepcopy(value)
+    return True
+
+
+def _missing_experiment(source: Source, name: str, file: Path) -> str:
+    known = sorted(path.stem for path in file.parent.glob("*.yaml"))
+    close = nearest(name, known)
+    hint = f"; did you mean {close!r}?" if close else ""
+    place = source.place(("experiments", name))
+    found = f"; there are: {', '.join(known)}" if known else ""
+    return f"{place}: experiments.{name}: there is no file {file}{hint}{found}"
+
+
+def _unused_overrides(
+    source: Source, workflow: WorkflowConfig, experiments: Mapping[str, ExperimentConfig]
+) -> list[str]:
+    """An override that no experiment has a place for is a typo."""
+    lines = []
+    for key in workflow.overrides:
+        parts = tuple(key.split("."))
+        for prefix in _NAMED:
+            name = parts[len(prefix)] if len(parts) > len(prefix) + 1 else None
+            if parts[: len(prefix)] != prefix or name is None:
+                continue
+            known = {
+                entry
+                for experiment in experiments.values()
+                for entry in _entries(experiment, prefix)
+            }
+            if name not in known:
+                close = nearest(name, known)
+                hint = f"; did you mean {close!r}?" if close else ""
+                lines.append(
+                    f"{source.place(('overrides', key))}: overrides '{key}': no experiment has "
+                    f"{'.'.join(prefix)}.{name}{hint}; there are: {', '.join(sorted(known))}"
+                )
+    return lines
+
+
+def _entries(experiment: ExperimentConfig, prefix: tuple[str, ...]) -> list[str]:
+    section: Any = experiment
+    for name in prefix:
+        section = getattr(section, name)
+    return list(section)
+
+
+def _strange_seeds(
+    source: Source, workflow: WorkflowConfig, experiments: Mapping[str, ExperimentConfig]
+) -> list[str]:
+    """Seeds of a fit that its experiment does not run for."""
+    lines = []
+    for name, experiment in experiments.items():
+        seeds = workflow.experiments[name]
+        for fit_name, fit in experiment.fits.items():
+            if strange := sorted(set(fit.seeds or ()) - set(seeds)):
+                lines.append(
+                    f"{source.place(('experiments', name))}: experiments.{name}: found seeds "
+                    f"{list(seeds)}; fits.{fit_name}.seeds of the experiment also asks for "
+                    f"{strange}: add them here, or take them out there or by overrides"
+                )
+    return lines
