@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import expm
+
+from neuralgnn.simulate.integrate import euler_maruyama
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def test_error_falls_with_the_first_power_of_the_step() -> None:
+    matrix = torch.tensor([[-1.0, 2.0], [-2.0, -0.5]], dtype=torch.float64)
+    x0 = torch.tensor([1.0, -0.5], dtype=torch.float64)
+    exact = expm(2.0 * matrix.numpy()) @ x0.numpy()
+    n_steps = np.array([200, 400, 800, 1600])
+    errors = []
+    for n in n_steps:
+        states = torch.empty(n, 2, dtype=torch.float64)
+        x = euler_maruyama(lambda x: matrix @ x, x0, dt=2.0 / n, activity=states)
+        errors.append(np.abs(x.numpy() - exact).max())
+
+    order = -np.polyfit(np.log(n_steps), np.log(errors), 1)[0]
+
+    assert order == pytest.approx(1, abs=0.03)
+
+
+def _variance(*, dt: float, step_std: float, generator: torch.Generator) -> float:
+    """Variance of dx = -x dt + noise over 20,000 independent neurons, after 10 time units."""
+    n_steps = int(10 / dt)
+    states = torch.empty(n_steps, 20_000)
+    x = euler_maruyama(
+        lambda x: -x,
+        torch.zeros(20_000),
+        dt=dt,
+        activity=states,
+        step_std=step_std,
+        generator=generator,
+    )
+    return x.var().item()
+
+
+@pytest.mark.parametrize("dt", [0.02, 0.1])
+def test_stationary_variance_is_that_of_the_step(generator, dt: float) -> None:
+    """x' = (1 - dt) x + s xi has the variance s^2 / (1 - (1 - dt)^2), exactly."""
+    found = _variance(dt=dt, step_std=0.5, generator=generator)
+    assert found == pytest.approx(0.5**2 / (1 - (1 - dt) ** 2), rel=0.03)
+
+
+def test_noise_scaled_by_the_root_of_the_step_is_the_process(generator) -> None:
+    """Ornstein-Uhlenbeck: var(x) = sigma^2 / 2, whatever the step."""
+    found = _variance(dt=0.02, step_std=0.5 * 0.02**0.5, generator=generator)
+    assert found == pytest.approx(0.5**2 / 2, rel=0.05)
+
+
+def test_stored_rate_advances_the_stored_activity() -> None:
+    activity, rate = torch.empty(20, 3), torch.empty(20, 3)
+    x = euler_maruyama(
+        torch.cos, torch.tensor([0.0, 1.0, 2.0]), dt=0.1, activity=activity, rate=rate
+    )
+
+    torch.testing.assert_close(rate, torch.cos(activity))
+    torch.testing.assert_close(torch.cat([activity[1:], x[None]]), activity + 0.1 * rate)
+
+
+def test_length_of_blocks_does_not_matter() -> None:
+    """Neither activity nor the sequence of noise."""
+    whole = torch.empty(30, 5)
+    parts = torch.empty(30, 5)
+    settings = {"dt": 0.1, "step_std": 0.3}
+    euler_maruyama(torch.neg, torch.ones(5), activity=whole, generator=_seeded(), **settings)
+    x, generator = torch.ones(5), _seeded()
+    for rows in (slice(0, 7), slice(7, 8), slice(8, 30)):
+        x = euler_maruyama(torch.neg, x, activity=parts[rows], generator=generator, **settings)
+
+    torch.testing.assert_close(parts, whole, rtol=0, atol=0)
+
+
+def test_divergence_is_named_with_frame_and_time() -> None:
+    """x' = x^2 from 1 at dt = 1 leaves float32 after 8 steps; frames are counted from 100."""
+    with pytest.raises(FloatingPointError, match=r"frame 108 \(t = 108\), neuron 1"):
+        euler_maruyama(
+            torch.square,
+            torch.tensor([0.0, 1.0]),
+            dt=1.0,
+            activity=torch.empty(20, 2),
+            first_frame=100,
+        )
+
+
+def test_divergence_in_the_last_step_is_not_missed() -> None:
+    with pytest.raises(FloatingPointError, match="frame 8 "):
+        euler_maruyama(torch.square, torch.ones(1), dt=1.0, activity=torch.empty(8, 1))
+
+
+def test_large_but_finite_activity_is_no_divergence() -> None:
+    """The sum of a block overflows float32 although no value does."""
+    x = euler_maruyama(
+        torch.zeros_like, torch.full((4,), 3e38), dt=1.0, activity=torch.empty(9, 4)
+    )
+    assert torch.equal(x, torch.full((4,), 3e38))
+
+
+def _seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(1)
