@@ -1,0 +1,131 @@
+r"""From tabulated curves to the MLPs of the model. Axes: M points, C inputs, Q parameters.
+
+A smooth function of one to three inputs is a small least-squares problem with more parameters
+than points, so Levenberg-Marquardt works in the space of the points,
+
+.. math:: \delta = J' (J J' + \lambda I)^{-1} r,
+
+an ``M x M`` solve. A few dozen steps reach errors that first-order methods need hours for.
+"""
+
+__all__ = ["covering_rows", "fit_mlp"]
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from neuralgnn.models.mlp import MLP
+
+
+def fit_mlp(
+    mlp: MLP,
+    inputs: Float[Tensor, "M C"],
+    values: Float[Tensor, " M"],
+    density: Float[Tensor, " M"],
+    *,
+    max_iterations: int = 60,
+    tolerance: float = 3e-4,
+) -> float:
+    """Fits an MLP to a tabulated function in place, in float64.
+
+    Args:
+        mlp: Network to change.
+        inputs: Points.
+        values: The function there.
+        density: How much each point counts.
+        max_iterations: Upper bound of the steps.
+        tolerance: Error at which the fit is good enough.
+
+    Returns:
+        The density-weighted L2 error relative to the function's own size.
+    """
+    network = mlp.layers.to(torch.float64)
+    linear = [layer for layer in network if isinstance(layer, nn.Linear)]
+    inputs, values = inputs.double(), values.double()
+    root = (density.double() / density.sum()).sqrt()
+    # Networks start near zero: they learn values of order one, the last layer gives the size.
+    scale = (root * values).norm().clamp_min(1e-12)
+    wanted = values / scale
+    parameters, damping = _parameters(linear), 1e-2
+    error = float("inf")
+    for _ in range(max_iterations):
+        output, jacobian = _output_and_jacobian(network, inputs)
+        residual = root * (wanted - output)
+        error = float(residual.norm())
+        if error < tolerance:
+            break
+        weighted = root[:, None] * jacobian
+        kernel = weighted @ weighted.T
+        for _ in range(12):
+            damped = kernel + damping * torch.eye(len(kernel)).to(kernel)
+            trial = parameters + weighted.T @ torch.linalg.solve(damped, residual)
+            _assign(linear, trial)
+            with torch.no_grad():
+                candidate = float((root * (wanted - network(inputs)[:, 0])).norm())
+            if candidate < error:
+                parameters, error, damping = trial, candidate, damping / 8
+                break
+            damping *= 4
+        else:
+            _assign(linear, parameters)
+            break
+    with torch.no_grad():
+        linear[-1].weight.mul_(scale)
+        linear[-1].bias.mul_(scale)
+    mlp.to(torch.float32)
+    return error
+
+
+def covering_rows(
+    rows: Float[Tensor, "N C"], *, n_most: int = 32, radius: float = 0.1
+) -> Int[Tensor, " R"]:
+    """Indices of rows such that each row is within ``radius`` of one, up to ``n_most`` of them.
+
+    Farthest-point sampling, starting at the row nearest to the mean: four tight clusters need
+    four representatives, a continuum as many as allowed.
+    """
+    chosen = [int((rows - rows.mean(0)).norm(dim=1).argmin())]
+    distance = (rows - rows[chosen[0]]).norm(dim=1)
+    while len(chosen) < n_most and float(distance.max()) > radius:
+        chosen.append(int(distance.argmax()))
+        distance = torch.minimum(distance, (rows - rows[chosen[-1]]).norm(dim=1))
+    return torch.tensor(chosen, device=rows.device)
+
+
+def _parameters(linear: list[nn.Linear]) -> Float[Tensor, " Q"]:
+    parts = [part.detach().flatten() for layer in linear for part in (layer.weight, layer.bias)]
+    return torch.cat(parts)
+
+
+def _assign(linear: list[nn.Linear], parameters: Float[Tensor, " Q"]) -> None:
+    sizes = [part.numel() for layer in linear for part in (layer.weight, layer.bias)]
+    parts = iter(parameters.split(sizes))
+    with torch.no_grad():
+        for layer in linear:
+            layer.weight.copy_(next(parts).view_as(layer.weight))
+            layer.bias.copy_(next(parts))
+
+
+def _output_and_jacobian(
+    network: nn.Sequential, inputs: Float[Tensor, "M C"]
+) -> tuple[Float[Tensor, " M"], Float[Tensor, "M Q"]]:
+    """Output at each point and its derivatives by all parameters, by backpropagation."""
+    h, layers = inputs, []  # (linear layer, its input, slope of the activation before it)
+    slope = None
+    for module in network:
+        if isinstance(module, nn.Linear):
+            layers.append((module, h, slope))
+            h = module(h).detach()
+        else:
+            h.requires_grad_(True)
+            activated = module(h)
+            (slope,) = torch.autograd.grad(activated.sum(), h)
+            h = activated.detach()
+    columns: list[Tensor] = []
+    delta = torch.ones_like(h)  # (M, 1)
+    for module, entered, slope in reversed(layers):
+        weights = (delta[:, :, None] * entered[:, None, :]).flatten(1)
+        columns = [weights, delta, *columns]
+        if slope is not None:
+            delta = (delta @ module.weight.detach()) * slope
+    return h[:, 0], torch.cat(columns, dim=1)

@@ -1,0 +1,321 @@
+r"""A model fitted by variable projection. Axes: T frames, N neurons, K coefficients, D latents.
+
+1. *Search*: psi as a spline, found from a few receiving neurons (``search``), from several
+   starting shapes, then on finer knots where it bends.
+2. *Rows*: W and a spline phi for every neuron (``rows``).
+3. *Latents*: the update functions of all neurons through latent vectors (``latent``).
+4. *Distil*: the MLPs of the graph network learn psi and phi (``distil``).
+5. *Solve*: W once more, with the MLPs in place.
+"""
+
+__all__ = ["Samples", "Search", "find_transfer", "fit_model"]
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from neuralgnn.models import AssemblyGNN
+from neuralgnn.train.varpro.distil import covering_rows, fit_mlp
+from neuralgnn.train.varpro.latent import fit_latent_curves
+from neuralgnn.train.varpro.rows import GramFactor, RowSystem, solve_weights
+from neuralgnn.train.varpro.search import (
+    SearchData,
+    SearchState,
+    held_out_error,
+    search_transfer,
+    start_coefficients,
+)
+from neuralgnn.train.varpro.splines import SplineBasis, quantile_knots, refined_knots
+
+logger = logging.getLogger(__name__)
+
+_TABLE_POINTS = 1 << 15
+_ROW_BLOCK_BYTES = 1 << 28
+_AGREEMENT = 0.02
+_MOST_POINTS = 1400  # of the update functions' distillation; its cost grows with the cube
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Activity and its rate of change at some frames."""
+
+    x: Float[Tensor, "T N"]
+    y: Float[Tensor, "T N"]
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where the search for psi stands: enough to continue it identically.
+
+    Stage 0 tries one start after the other on the coarsest knots; the later stages refine the
+    best of them.
+    """
+
+    stage: int = 0
+    start: int = 0
+    knots: NDArray[np.float64] | None = None
+    state: SearchState | None = None
+    best_error: float = float("inf")
+    best_state: SearchState | None = None
+
+    @property
+    def basis(self) -> SplineBasis:
+        """Splines on the current knots."""
+        assert self.knots is not None
+        return SplineBasis(self.knots)
+
+
+def find_transfer(
+    train: Samples,
+    held_out: Samples,
+    *,
+    receivers: Tensor,
+    n_coefficients: tuple[int, ...],
+    n_update_coefficients: int,
+    starts: tuple[str, ...],
+    max_iterations: int,
+    ridge: float,
+    shared_update: bool,
+    search: Search | None = None,
+    on_progress: Callable[[Search], None] = lambda search: None,
+) -> Search:
+    """Finds the spline of psi.
+
+    Args:
+        train: Frames to fit.
+        held_out: Frames that choose between starts.
+        receivers: Neurons whose rates are fitted.
+        n_coefficients: Spline coefficients of each stage.
+        n_update_coefficients: Spline coefficients of phi.
+        starts: Starting shapes.
+        max_iterations: Upper bound of the Gauss-Newton steps per search.
+        ridge: Relative ridge on W.
+        shared_update: Whether all neurons have one update function.
+        search: Where to go on.
+        on_progress: Called after every step.
+
+    Returns:
+        The finished search: its ``state`` holds the coefficients on its ``basis``.
+    """
+    sample = _subsample(train.x)
+    if search is None:
+        search = Search(knots=quantile_knots(sample, n_coefficients[0]))
+    data = _DataMaker(
+        train, held_out, receivers, sample, n_update_coefficients, shared_update, ridge
+    )
+
+    def run(search: Search, fit_data: SearchData) -> Search:
+        assert search.state is not None
+        state = search_transfer(
+            fit_data,
+            search.state,
+            max_iterations=max_iterations,
+            on_iteration=lambda state: on_progress(replace(search, state=state)),
+        )
+        return replace(search, state=state)
+
+    if search.stage == 0:
+        fit_data, test_data = data.make(search.basis)
+        scale = float(np.std(sample))
+        while search.start < len(starts):
+            if search.state is None:
+                shape = starts[search.start]
+                c = start_coefficients(search.basis, shape=shape, scale=scale)
+                search = replace(search, state=SearchState(c))
+            search = run(search, fit_data)
+            assert search.state is not None
+            error = held_out_error(fit_data, search.state, test_data)
+            logger.info("start %r: held-out error %.2e", starts[search.start], error)
+            agree = search.start > 0 and abs(error / search.best_error - 1) <= _AGREEMENT
+            if error < search.best_error:
+                search = replace(search, best_error=error, best_state=search.state)
+            # Two ways in that end at the same place need no third.
+            search = replace(search, start=len(starts) if agree else search.start + 1, state=None)
+            on_progress(search)
+        search = replace(search, state=search.best_state)
+    for stage in range(max(search.stage, 1), len(n_coefficients)):
+        if search.stage < stage:
+            search = _refine(search, stage, sample, n_coefficients[stage])
+        search = run(search, data.make(search.basis)[0])
+    return search
+
+
+def fit_model(
+    model: AssemblyGNN,
+    train: Samples,
+    search: Search,
+    *,
+    n_update_coefficients: int,
+    ridge: float,
+) -> dict[str, float]:
+    """Fills a model in place from the found psi: rows, latent vectors, MLPs, rows again.
+
+    Returns:
+        Relative errors of the two MLPs, by name.
+
+    Raises:
+        ValueError: If W is not determined by the samples.
+    """
+    assert search.state is not None
+    basis, c = search.basis, search.state.coefficients
+    shared = not model.embedding.requires_grad
+    sample = _subsample(train.x)
+    update_basis = SplineBasis(refined_knots(basis, c, sample, n_update_coefficients))
+    grid = np.linspace(basis.knots[0], basis.knots[-1], _TABLE_POINTS)
+    table = torch.as_tensor(basis.curve(c, grid), device=train.x.device)
+    sent = _interpolate(train.x, grid, table)
+    coefficients, information = _solve_rows(train, sent, update_basis, ridge=ridge, shared=shared)
+
+    errors = {"transfer": _distil_transfer(model, basis, c, sample)}
+    if shared:
+        curves, rows = coefficients[:1], torch.zeros(1, dtype=torch.long)
+    else:
+        latent = fit_latent_curves(coefficients, information, n_latent=model.embedding.shape[1])
+        with torch.no_grad():
+            model.embedding.zero_()
+            model.embedding[:, : latent.latent.shape[1]] = latent.latent.to(model.embedding)
+        rows = covering_rows(latent.latent, n_most=_MOST_POINTS // (4 * update_basis.size))
+        curves = latent.coefficients()[rows]
+    errors["update"] = _distil_update(model, update_basis, curves, rows, sample)
+    model.to(train.x.device)
+    _solve_with_model(model, train, grid, ridge=ridge)
+    return errors
+
+
+def _distil_transfer(model: AssemblyGNN, basis: SplineBasis, c: NDArray, sample: NDArray) -> float:
+    points = _fitting_points(basis)
+    inputs = torch.as_tensor(points)[:, None] / model.activity_scale
+    values = torch.as_tensor(basis.curve(c, points))
+    error = fit_mlp(model.transfer, inputs, values, _density(points, sample))
+    # What every neuron sends at rest belongs to the update functions: psi(0) = 0.
+    with torch.no_grad():
+        last = cast(nn.Linear, model.transfer.layers[-1])
+        last.bias.sub_(model.transfer(torch.zeros(1, 1)))
+    return error
+
+
+def _distil_update(
+    model: AssemblyGNN, basis: SplineBasis, curves: Tensor, rows: Tensor, sample: NDArray
+) -> float:
+    """The MLP of phi learns the curves ``(R, K)`` of some neurons at their latent vectors."""
+    points = _fitting_points(basis)
+    x = torch.as_tensor(points)[:, None].expand(len(rows), -1, 1) / model.activity_scale
+    a = model.embedding.detach().cpu()[rows.cpu()].double()
+    inputs = torch.cat([x, a[:, None, :].expand(-1, len(points), -1)], dim=-1)  # (R, M, 1 + D)
+    values = torch.as_tensor(basis.curve(curves.T.cpu().numpy(), points).T.copy())  # (R, M)
+    density = _density(points, sample).repeat(len(rows))
+    return fit_mlp(model.update, inputs.flatten(0, 1), values.flatten(), density)
+
+
+class _DataMaker:
+    """Builds the search's samples on given knots: fitted and held-out frames alike."""
+
+    def __init__(
+        self,
+        train: Samples,
+        held_out: Samples,
+        receivers: Tensor,
+        sample: NDArray,
+        n_update_coefficients: int,
+        shared_update: bool,
+        ridge: float,
+    ) -> None:
+        self.train, self.held_out, self.receivers = train, held_out, receivers
+        self.update_basis = SplineBasis(quantile_knots(sample, n_update_coefficients))
+        self.options = {"shared_update": shared_update, "ridge": ridge}
+
+    def make(self, basis: SplineBasis) -> tuple[SearchData, SearchData]:
+        fitted, held_out = (
+            SearchData(
+                samples.x,
+                samples.y[:, self.receivers],
+                self.receivers,
+                transfer_basis=basis,
+                update_basis=self.update_basis,
+                **self.options,
+            )
+            for samples in (self.train, self.held_out)
+        )
+        return fitted, held_out
+
+
+def _refine(search: Search, stage: int, sample: NDArray, n_coefficients: int) -> Search:
+    """The same function on more knots, placed where it bends."""
+    assert search.state is not None
+    old, c = search.basis, search.state.coefficients
+    knots = refined_knots(old, c, sample, n_coefficients)
+    grid = np.linspace(knots[0], knots[-1], 8001)
+    state = SearchState(SplineBasis(knots).project(grid, old.curve(c, grid)))
+    return replace(search, stage=stage, knots=knots, state=state)
+
+
+def _solve_rows(
+    train: Samples, sent: Tensor, basis: SplineBasis, *, ridge: float, shared: bool
+) -> tuple[Float[Tensor, "N K"], Float[Tensor, "N K K"]]:
+    """Spline coefficients of every neuron's update function, and their information."""
+    n_samples, n_neurons = train.x.shape
+    factor = GramFactor.of(sent, ridge=ridge)
+    bytes_each = 8 * basis.size * (n_samples + 2 * n_neurons)
+    block = max(1, min(n_neurons, _ROW_BLOCK_BYTES // bytes_each))
+    coefficients, information = [], []
+    for receivers in torch.arange(n_neurons, device=train.x.device).split(block):
+        own = basis(train.x[:, receivers].T.double()).permute(1, 2, 0)
+        system = RowSystem(sent, factor, own, receivers)
+        normal, rhs = system.update_equations(train.y[:, receivers].T[:, :, None].double())
+        information.append(normal)
+        coefficients.append(rhs[:, :, 0])
+    normal, rhs = torch.cat(information), torch.cat(coefficients)
+    if shared:
+        normal, rhs = normal.sum(0, keepdim=True), rhs.sum(0, keepdim=True)
+    ridge_matrix = 1e-9 * normal.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
+    eye = torch.eye(basis.size, dtype=normal.dtype, device=normal.device)
+    return torch.linalg.solve(normal + ridge_matrix * eye, rhs), normal
+
+
+def _solve_with_model(model: AssemblyGNN, train: Samples, grid: NDArray, *, ridge: float) -> None:
+    """W for the model's own MLPs."""
+    at = torch.as_tensor(grid, dtype=torch.float32, device=train.x.device)
+    with torch.no_grad():
+        table = model.transfer(at[:, None] / model.activity_scale).double()
+        sent = _interpolate(train.x, grid, table)
+        update = torch.cat([model.self_update(x) for x in train.x.split(256)])
+        factor = GramFactor.of(sent, ridge=ridge)
+        model.weight.copy_(solve_weights(sent, factor, (train.y - update).double()))
+
+
+def _interpolate(x: Tensor, grid: NDArray, table: Tensor) -> Float[Tensor, "T N"]:
+    """Linear interpolation of a table on a regular grid, constant outside; float64."""
+    step = (grid[-1] - grid[0]) / (len(grid) - 1)
+    position = ((x.double() - grid[0]) / step).clamp_(0, len(grid) - 1)
+    index = position.long().clamp_(max=len(grid) - 2)
+    position -= index
+    return torch.lerp(table[index], table[index + 1], position)
+
+
+def _fitting_points(basis: SplineBasis) -> NDArray[np.float64]:
+    """Four points to every interval between knots."""
+    knots = basis.knots
+    inner = np.linspace(knots[:-1], knots[1:], 4, endpoint=False, axis=1).ravel()
+    return np.append(inner, knots[-1])
+
+
+def _density(points: NDArray, sample: NDArray) -> Float[Tensor, " M"]:
+    """Share of the activity that each point stands for, with a floor that keeps edges tame."""
+    edges = np.concatenate([[-np.inf], (points[1:] + points[:-1]) / 2, [np.inf]])
+    share = np.histogram(sample, bins=edges)[0] / len(sample)
+    return torch.as_tensor(share + 0.1 / len(points))
+
+
+def _subsample(x: Tensor, n_most: int = 400_000) -> NDArray[np.float64]:
+    """Some activity values, the extremes among them."""
+    flat = x.flatten()
+    step = max(1, len(flat) // n_most) | 1  # odd: does not fall in step with the neurons
+    values = flat[::step].cpu().numpy().astype(np.float64)
+    return np.concatenate([values, [float(flat.min()), float(flat.max())]])

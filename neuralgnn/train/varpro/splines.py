@@ -1,0 +1,116 @@
+"""Cubic B-splines on arbitrary knots. Axes: ... any leading axes, K coefficients.
+
+A spline is ``f(x) = sum_k c_k B_k(x)`` with ``len(knots) + 2`` basis functions that sum to one;
+outside the knots it stays constant. Source: de Boor 2001, chapter IX.
+"""
+
+__all__ = ["SplineBasis", "quantile_knots", "refined_knots"]
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from scipy.interpolate import BSpline
+from torch import Tensor
+
+_DEGREE = 3
+
+
+class SplineBasis:
+    """Cubic B-spline basis.
+
+    Args:
+        knots: Strictly increasing breakpoints [activity], the first and last being the ends of
+            the range.
+
+    Raises:
+        ValueError: If there are fewer than two knots or they do not increase.
+    """
+
+    def __init__(self, knots: NDArray[np.float64]) -> None:
+        knots = np.asarray(knots, dtype=np.float64)
+        if len(knots) < 2 or not (np.diff(knots) > 0).all():
+            raise ValueError(f"knots must increase strictly, found {knots}")
+        self.knots = knots
+        self.padded = np.r_[[knots[0]] * _DEGREE, knots, [knots[-1]] * _DEGREE]
+        self.size = len(knots) + _DEGREE - 1
+
+    def __call__(self, x: Float[Tensor, "..."]) -> Float[Tensor, "K ..."]:
+        """Values of all basis functions, coefficient axis first."""
+        t = torch.as_tensor(self.padded, dtype=x.dtype, device=x.device)
+        x = x.clamp(t[0], t[-1]).contiguous()
+        interval = torch.bucketize(x, t[_DEGREE:-_DEGREE][1:-1].contiguous(), right=True)
+        local = self._local(x, interval, t)
+        values = x.new_zeros(self.size, *x.shape)
+        for offset, value in enumerate(local):
+            values.scatter_(0, (interval + offset)[None], value[None])
+        return values
+
+    @staticmethod
+    def _local(x: Tensor, interval: Tensor, t: Tensor) -> list[Tensor]:
+        """The four functions that are not zero in each interval (Cox-de Boor recursion)."""
+        span = interval + _DEGREE
+        values = [torch.ones_like(x)]
+        for degree in range(1, _DEGREE + 1):
+            saved = torch.zeros_like(x)
+            for r in range(degree):
+                right, left = t[span + r + 1] - x, x - t[span + r + 1 - degree]
+                share = values[r] / (right + left)
+                values[r] = saved + right * share
+                saved = left * share
+            values.append(saved)
+        return values
+
+    def curve(self, coefficients: NDArray, x: NDArray) -> NDArray:
+        """Values of splines with coefficients ``(K, ...)`` at points ``(G,)``: ``(G, ...)``."""
+        inside = np.clip(x, self.knots[0], self.knots[-1])
+        return BSpline(self.padded, coefficients, _DEGREE)(inside)
+
+    def project(self, x: NDArray, values: NDArray) -> NDArray:
+        """Least-squares coefficients ``(K,)`` of a function tabulated as ``(G,)`` on ``x``."""
+        inside = np.clip(x, self.knots[0], self.knots[-1])
+        design = BSpline.design_matrix(inside, self.padded, _DEGREE).toarray()
+        return np.linalg.lstsq(design, values, rcond=None)[0]
+
+
+def quantile_knots(sample: NDArray, n_coefficients: int) -> NDArray[np.float64]:
+    """Knots for ``n_coefficients``, as many samples of activity between any two of them."""
+    knots = np.quantile(sample.astype(np.float64), np.linspace(0, 1, n_coefficients - 2))
+    return _spread(knots)
+
+
+def refined_knots(
+    basis: SplineBasis, coefficients: NDArray, sample: NDArray, n_coefficients: int
+) -> NDArray[np.float64]:
+    """Knots where the function found so far bends, for the next search.
+
+    The error of a cubic spline is equal in all intervals when knots have the density of the
+    fourth root of the fourth derivative (de Boor 2001, chapter XII); that derivative is taken
+    from jumps of the third. A quarter of the knots follows the samples, so that quiet stretches
+    stay resolved.
+    """
+    grid = np.linspace(basis.knots[0], basis.knots[-1], 8001)
+    third = BSpline(basis.padded, coefficients, _DEGREE).derivative(3)
+    middle = (basis.knots[1:] + basis.knots[:-1]) / 2
+    jumps = np.abs(np.diff(third(middle))) / np.diff(middle)
+    bend = np.interp(grid, basis.knots[1:-1], jumps) ** 0.25
+    # Where hardly any activity goes, bends are noise of the fit.
+    share = np.histogram(sample, bins=len(grid), range=(grid[0], grid[-1]))[0].astype(float)
+    width = max(len(grid) // 100, 1)
+    density = np.convolve(share, np.ones(width) / width, mode="same")
+    bend = bend * np.minimum(density / np.median(density[density > 0]), 1) ** 0.25
+    wanted = 0.75 * bend / bend.sum() + 0.25 * density / density.sum()
+    cumulative = np.concatenate([[0], np.cumsum((wanted[1:] + wanted[:-1]) / 2)])
+    levels = np.linspace(0, cumulative[-1], n_coefficients - 2)
+    knots = np.interp(levels, cumulative, grid)
+    knots[0], knots[-1] = basis.knots[0], basis.knots[-1]
+    return _spread(knots)
+
+
+def _spread(knots: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Keeps knots a thousandth of the range apart: recordings with ties have equal quantiles."""
+    gap = 1e-3 * (knots[-1] - knots[0])
+    kept = [knots[0]]
+    kept += [knot for knot in knots[1:-1] if knot - kept[-1] > gap and knots[-1] - knot > gap]
+    kept = [k for i, k in enumerate(kept) if i == 0 or k - kept[i - 1] > gap]
+    return np.array([*kept, knots[-1]])

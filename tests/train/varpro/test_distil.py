@@ -1,0 +1,44 @@
+import numpy as np
+import torch
+
+from neuralgnn.models import MLP
+from neuralgnn.train.varpro.distil import _output_and_jacobian, covering_rows, fit_mlp
+
+
+def test_mlp_learns_a_saturating_function_to_a_thousandth() -> None:
+    mlp = MLP(1, hidden=32, activation="silu", generator=torch.Generator().manual_seed(0))
+    x = torch.linspace(-4, 4, 90, dtype=torch.float64)[:, None]
+    y = 50 * torch.tanh(2 * x[:, 0])
+
+    error = fit_mlp(mlp, x, y, torch.ones(90), tolerance=1e-3)
+
+    between = torch.linspace(-4, 4, 1001)[:, None]
+    with torch.no_grad():
+        found = mlp(between)
+    assert error < 1e-3
+    assert found.dtype == torch.float32
+    assert (found - 50 * torch.tanh(2 * between[:, 0])).abs().max() < 0.5
+
+
+def test_jacobian_equals_autograd() -> None:
+    mlp = MLP(2, hidden=5, activation="tanh", generator=torch.Generator().manual_seed(0)).double()
+    x = torch.randn(4, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+    output, jacobian = _output_and_jacobian(mlp.layers, x)
+
+    for row, point in zip(jacobian, x, strict=True):
+        gradient = torch.autograd.grad(mlp(point), list(mlp.parameters()))
+        torch.testing.assert_close(row, torch.cat([part.flatten() for part in gradient]))
+    torch.testing.assert_close(output, mlp(x).detach())
+
+
+def test_four_tight_clusters_need_four_representatives() -> None:
+    centres = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
+    noise = np.random.default_rng(0).normal(scale=1e-3, size=(400, 2))
+    rows = torch.from_numpy(np.repeat(centres, 100, axis=0) + noise)
+
+    chosen = covering_rows(rows)
+
+    assert sorted(chosen.tolist()) == sorted(set(chosen.tolist()))
+    assert {int(index) // 100 for index in chosen} == {0, 1, 2, 3}
+    assert len(chosen) == 4
