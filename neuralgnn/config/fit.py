@@ -75,7 +75,7 @@ class VarproConfig(Section):
         48,
     )
     """Spline coefficients of psi in the search from scratch and in each refinement."""
-    n_update_coefficients: Annotated[int, Field(ge=6)] = 24
+    n_update_coefficients: Annotated[int, Field(ge=6)] = 32
     """Spline coefficients of phi."""
     starts: Annotated[
         tuple[Literal["linear", "saturating", "rectifying"], ...], Field(min_length=1)

@@ -13,7 +13,15 @@ Chunks are uncompressed with a CRC-32C each: activity hardly compresses (zstd sa
 damaged bytes raise instead of giving other numbers.
 """
 
-__all__ = ["RECORDING", "TRUTH", "Recording", "open_recording", "open_truth", "sealed_digest"]
+__all__ = [
+    "RECORDING",
+    "TRUTH",
+    "Recording",
+    "open_recording",
+    "open_truth",
+    "sealed_digest",
+    "shard_digest",
+]
 
 import hashlib
 from collections.abc import Sequence

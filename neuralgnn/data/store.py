@@ -6,7 +6,9 @@ for fill values; the seal turns it into an error when the store is opened.
 """
 
 __all__ = [
+    "FORMAT_VERSION",
     "atomic_path",
+    "check_replaceable",
     "open_dataset",
     "open_group",
     "put_in_place",

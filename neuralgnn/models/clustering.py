@@ -101,7 +101,7 @@ def _fit_mixture(
     mixture = GaussianMixture(
         n_clusters,
         reg_covar=_FLOOR**2,
-        max_iter=50,
+        max_iter=20,
         weights_init=np.bincount(labels) / len(labels),
         means_init=means,
         precisions_init=(precisions + precisions.transpose(0, 2, 1)) / 2,

@@ -51,14 +51,15 @@ def euler_maruyama(
             row.normal_(0, step_std, generator=generator)
         noise = noise.to(x.device)
     states = [*activity.unbind(0), torch.empty_like(x)]  # each step writes into the next frame
+    rates = None if rate is None else rate.unbind(0)
     states[0].copy_(x)
     for frame, (x, x_next) in enumerate(pairwise(states)):
         dxdt = drift(x)
         torch.add(x, dxdt, alpha=dt, out=x_next)
         if noise is not None:
             x_next += noise[frame]
-        if rate is not None:
-            rate[frame] = dxdt
+        if rates is not None:
+            rates[frame].copy_(dxdt)
     _check_finite(activity, states[-1], dt=dt, first_frame=first_frame)
     return states[-1]
 

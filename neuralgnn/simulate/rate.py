@@ -137,7 +137,7 @@ class RateEquation:
         response = _FUNCTIONS[self.function](x)
         # The shared transfer function is the one of the self-coupling: evaluated once for both.
         shared = self.transfer == "shared"
-        message = response @ self.weight.T if shared else self.message(x)
+        message = _summed(response, self.weight) if shared else self.message(x)
         return torch.addcmul(self._own(x, response), self.gain, message)
 
     def update(self, x: Float[Tensor, "*batch N"]) -> Float[Tensor, "*batch N"]:
@@ -147,10 +147,10 @@ class RateEquation:
     def message(self, x: Float[Tensor, "*batch N"]) -> Float[Tensor, "*batch N"]:
         r"""What arrives from the others, :math:`\sum_j W_{ij} \psi_{ij}(x_j)`, without gain."""
         if self.transfer != "pair":
-            return self.sent(x) @ self.weight.T
+            return _summed(self.sent(x), self.weight)
         message = torch.empty_like(x)
         for width, receivers, weight in self._rows_by_width:
-            message[..., receivers] = self.sent(x, receiver_width=width) @ weight.T
+            message[..., receivers] = _summed(self.sent(x, receiver_width=width), weight)
         return message
 
     def sent(
@@ -187,6 +187,13 @@ class RateEquation:
     def _rows_by_width(self) -> list[tuple[Tensor, Tensor, Tensor]]:
         groups = [(w, (self.width == w).nonzero().squeeze(1)) for w in self.width.unique()]
         return [(width, receivers, self.weight[receivers]) for width, receivers in groups]
+
+
+def _summed(
+    sent: Float[Tensor, "*batch N"], weight: Float[Tensor, "M N"]
+) -> Float[Tensor, "*batch M"]:
+    """Sum over senders; a single state takes the shorter way through torch."""
+    return torch.mv(weight, sent) if sent.ndim == 1 else sent @ weight.T
 
 
 def assign_types(n_neurons: int, n_types: int) -> Int[np.ndarray, " N"]:

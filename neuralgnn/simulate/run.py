@@ -4,6 +4,7 @@ __all__ = ["simulate"]
 
 import hashlib
 import os
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -78,16 +79,26 @@ def simulate(
         run.restore(writer.resume_state)
     else:
         run.burn_in()
-    bar = {"initial": writer.resume_frame, "total": config.n_frames, "unit": "frame"}
-    with tqdm(desc="simulate", disable=None if progress else True, **bar) as shown:
-        while writer.resume_frame < config.n_frames:
-            first = writer.resume_frame
-            n_frames = min(writer.shard_frames, config.n_frames - first)
-            activity, rate = run.record(n_frames, first_frame=first)
-            writer.append(activity, rate, state=run.state())
-            shown.update(n_frames)
+    _record(run, writer, progress=progress)
     types = assign_types(config.n_neurons, len(config.neuron_types))
     writer.close(truth_dataset(equation, types, low=run.low, high=run.high))
+
+
+def _record(run: "_Run", writer: RecordingWriter, *, progress: bool) -> None:
+    """Computes shard after shard while the one before is being written."""
+    bar = {"initial": writer.resume_frame, "total": writer.n_frames, "unit": "frame"}
+    shown = tqdm(desc="simulate", disable=None if progress else True, **bar)
+    written: Future[None] | None = None
+    with shown, ThreadPoolExecutor(max_workers=1) as disk:
+        for first in range(writer.resume_frame, writer.n_frames, writer.shard_frames):
+            n_frames = min(writer.shard_frames, writer.n_frames - first)
+            frames = run.record(n_frames, first_frame=first)
+            if written is not None:
+                written.result()  # one shard in flight: memory stays bounded, order kept
+            written = disk.submit(writer.append, *frames, state=run.state())
+            shown.update(n_frames)
+        if written is not None:
+            written.result()
 
 
 class _Run:

@@ -146,7 +146,7 @@ def test_foreign_store_is_refused(tmp_path: Path) -> None:
 
 
 def test_array_in_place_of_a_group_is_refused(tmp_path: Path) -> None:
-    zarr.save(tmp_path / "array.zarr", np.zeros(3))
+    zarr.create_array(tmp_path / "array.zarr", data=np.zeros(3))
     with pytest.raises(ValueError, match="cannot be read"):
         open_recording(tmp_path / "array.zarr")
 

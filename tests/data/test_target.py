@@ -24,7 +24,7 @@ def test_finite_difference_of_a_long_recording_has_no_seams(tmp_path: Path) -> N
 
     found = target(open_recording(tmp_path / "a.zarr"), range(4999), kind="finite_difference")
 
-    np.testing.assert_array_equal(found, np.tile(np.float32([2, -6]), (4999, 1)))
+    np.testing.assert_array_equal(found, np.tile(np.array([2, -6], np.float32), (4999, 1)))
 
 
 def test_drift_is_what_was_stored(store: Path, activity) -> None:

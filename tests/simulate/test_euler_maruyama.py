@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -69,7 +71,7 @@ def test_length_of_blocks_does_not_matter() -> None:
     """Neither activity nor the sequence of noise."""
     whole = torch.empty(30, 5)
     parts = torch.empty(30, 5)
-    settings = {"dt": 0.1, "step_std": 0.3}
+    settings: dict[str, Any] = {"dt": 0.1, "step_std": 0.3}
     euler_maruyama(torch.neg, torch.ones(5), activity=whole, generator=_seeded(), **settings)
     x, generator = torch.ones(5), _seeded()
     for rows in (slice(0, 7), slice(7, 8), slice(8, 30)):

@@ -23,8 +23,8 @@ def fit_mlp(
     values: Float[Tensor, " M"],
     density: Float[Tensor, " M"],
     *,
-    max_iterations: int = 60,
-    tolerance: float = 3e-4,
+    max_iterations: int = 150,
+    tolerance: float = 5e-5,
 ) -> float:
     """Fits an MLP to a tabulated function in place, in float64.
 
@@ -118,7 +118,7 @@ def _output_and_jacobian(
             h = module(h).detach()
         else:
             h.requires_grad_(True)
-            activated = module(h)
+            activated = module(h.clone())  # some work in place, which a leaf does not allow
             (slope,) = torch.autograd.grad(activated.sum(), h)
             h = activated.detach()
     columns: list[Tensor] = []

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from neuralgnn.config.fit import FitConfig, VarproConfig
 from neuralgnn.data import Recording, atomic_path, digest, provenance, target
 from neuralgnn.data.provenance import code_digest
 from neuralgnn.models import build_model, save_checkpoint
-from neuralgnn.models.checkpoint import read_checkpoint, write_atomically
+from neuralgnn.train.progress import Progress
+from neuralgnn.train.resume import ResumePoint
 from neuralgnn.train.varpro.fit import Samples, Search, find_transfer, fit_model
 from neuralgnn.train.varpro.search import SearchState
 
@@ -59,8 +59,10 @@ def run_varpro(
     assert isinstance(trainer, VarproConfig)
     generator = torch.Generator().manual_seed(seed)
     receivers = _draw_receivers(recording.n_neurons, trainer.n_receivers, generator)
-    key = digest([config, recording.digest, seed, code_digest("neuralgnn.train.varpro")])
-    store = _SearchStore(state / "varpro.pt", key)
+    settings = config.model_dump(mode="json", exclude={"device", "seeds"})
+    code = code_digest("neuralgnn.models", "neuralgnn.train")
+    key = digest([settings, recording.digest, seed, device.type, torch.__version__, code])
+    store = _SearchStore(ResumePoint(state / "varpro.pt", key=key))
 
     train_frames, held_out_frames = recording.split(config.validation_fraction)
     n_search, n_samples = _sample_sizes(trainer, recording.n_neurons, len(train_frames))
@@ -68,13 +70,13 @@ def run_varpro(
     # Frames t whose finite difference at t + 1 exists and stays on the same side of the split.
     load = _Loader(recording, config.target.kind, device)
     held_out = load(held_out_frames[:-1], min(_HELD_OUT_FRAMES, len(held_out_frames) - 1))
-    with tqdm(desc="varpro search", unit="step", disable=None if progress else True) as bar:
+    bound = trainer.max_iterations * (len(trainer.starts) + len(trainer.n_coefficients) - 1)
+    with Progress("varpro search, at most", bound, show=progress) as bar:
 
         def on_progress(search: Search) -> None:
             store.save(search)
             if search.state is not None:
-                bar.set_postfix(stage=search.stage, loss=f"{search.state.loss:.1e}", refresh=False)
-                bar.update()
+                bar.to(len(store.history), stage=search.stage, loss=search.state.loss)
 
         search = find_transfer(
             load(train_frames[:-1], n_search),
@@ -135,23 +137,17 @@ class _Loader:
 
 
 class _SearchStore:
-    """The resume point of a search: one file, valid for one configuration, recording and code."""
+    """Where a search stands, on disk."""
 
-    def __init__(self, path: Path, key: str) -> None:
-        self.path, self.key = path, key
+    def __init__(self, point: ResumePoint) -> None:
+        self.point = point
         self.history: list[list[float]] = []
 
     def load(self) -> Search | None:
-        if not self.path.exists():
+        content = self.point.load()
+        if content is None:
             return None
-        content = read_checkpoint(self.path)
-        if content.get("key") != self.key:
-            logger.warning(
-                "%s belongs to other settings, another recording or other code: starting anew",
-                self.path,
-            )
-            return None
-        logger.info("going on from %s", self.path)
+        logger.info("going on from %s", self.point.path)
         self.history = content["history"]
         search = content["search"]
         states = {
@@ -174,7 +170,7 @@ class _SearchStore:
             "state": _plain(search.state),
             "best_state": _plain(search.best_state),
         }
-        write_atomically(self.path, {"key": self.key, "search": plain, "history": self.history})
+        self.point.save({"search": plain, "history": self.history})
 
 
 def _plain(state: SearchState | None) -> dict[str, Any] | None:

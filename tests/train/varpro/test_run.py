@@ -88,15 +88,6 @@ def test_killed_search_goes_on_to_the_same_bytes(
         assert (tmp_path / name).read_bytes() == (fitted / name).read_bytes()
 
 
-def test_state_of_other_settings_is_not_used(
-    recording: Recording, fitted: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    store = run_module._SearchStore(fitted / "state" / "varpro.pt", "another key")
-
-    assert store.load() is None
-    assert "other settings" in caplog.text
-
-
 def test_fixed_embedding_gives_one_update_function(recording: Recording, tmp_path: Path) -> None:
     run_varpro(
         recording,

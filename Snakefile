@@ -1,0 +1,65 @@
+"""From experiment files to figures, numbers and a report: snakemake --cores 2"""
+
+from snakemake.utils import min_version
+
+min_version("9.19")
+
+
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/simulate.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/select.smk"
+include: "workflow/rules/analyse.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+onsuccess:
+    if Path(REPORT).is_file():
+        print(f"The report: {Path(REPORT).resolve()}")
+
+
+rule all:
+    """Every figure, the table of all numbers and the report."""
+    default_target: True
+    input:
+        all_figures(),
+        METRICS_TABLE,
+        REPORT,
+    localrule: True
+
+
+rule simulate_all:
+    """Every recording."""
+    input:
+        all_recordings(),
+    localrule: True
+
+
+rule train_all:
+    """Every fitted model."""
+    input:
+        all_models(),
+    localrule: True
+
+
+rule analyse_all:
+    """The numbers of every fit."""
+    input:
+        all_metrics(),
+    localrule: True
+
+
+rule figures_all:
+    """Every figure."""
+    input:
+        all_figures(),
+    localrule: True

@@ -1,0 +1,4 @@
+# What Snakemake injects into the scripts of rules.
+from snakemake.script import Snakemake
+
+snakemake: Snakemake

@@ -1,0 +1,1 @@
+"""Panels and figures from stored results; nothing here computes a result or imports torch."""

@@ -1,0 +1,110 @@
+"""The figures by name: what each needs, what its caption says, and the function that draws it."""
+
+__all__ = ["FIGURES", "FigureSpec"]
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # listing the figures needs no matplotlib
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class FigureSpec:
+    """One figure.
+
+    Args:
+        module: Module below this package; its ``figure`` draws the figure.
+        needs: Names of what ``figure`` finds in its mapping: ``activity`` is a stretch of the
+            recording, dims ``(time, neuron)``; ``metrics`` the rows of the table of all metrics;
+            the others are stores of the analysis.
+        experiment: Experiment that is shown; empty for figures of several experiments.
+        caption: What the figure shows, in sentences, for the report.
+        per_fit: Whether any fit of any experiment can be shown this way.
+    """
+
+    module: str
+    needs: tuple[str, ...]
+    experiment: str
+    caption: str
+    per_fit: bool = True
+
+    @property
+    def function(self) -> "Callable[..., Figure]":
+        """Function that makes the figure from a mapping of what it needs."""
+        return import_module(f"{__name__}.{self.module}").figure
+
+
+_OVERVIEW = ("activity", "weights", "functions", "embedding")
+_ROLLOUT = (
+    "a, Activity of ten neurons, simulated (grey) and predicted (colour: neuron type) from one "
+    "held-out state, the one with the median R² at the last marked frame. b, c, Predicted against "
+    "simulated activity of all neurons from all starts at the marked frames, with median and "
+    "interquartile range of R² over starts. d, R² over neurons for every start and its median "
+    "(thick); the axis is logarithmic in 1 − R². Past the Lyapunov horizon no model can follow."
+)
+_CHANGED = (
+    "a, Shares of the neuron types in the original and in the changed network. b, R² over neurons "
+    "of every start and its median (thick), for the learned connectivity with the same "
+    "connections removed (learned) and for a newly drawn connectivity given to both simulator "
+    "and model (published, the procedure of the paper). c–f, Learned: true connectivity of the "
+    "changed network, activity of ten neurons (grey: simulated, colour: predicted), and predicted "
+    "against simulated activity at the marked frames from all starts. g–j, The same for published."
+)
+
+FIGURES: dict[str, FigureSpec] = {
+    "fig_2": FigureSpec(
+        "fig_2",
+        _OVERVIEW,
+        "fig_2",
+        "b, Activity of 100 of the neurons, coloured by type. c, True and d, learned connectivity "
+        "on one colour scale, row: receiving, column: sending neuron; insets enlarge the first 20 "
+        "rows and columns. e, Learned against true weights of all connections as counts per bin. "
+        "f, Latent vectors, coloured by true type. g, Update function of every neuron over the "
+        "true ones (grey). h, Transfer function over the true one (grey). Grey bands below g and "
+        "h: how often the activity takes each value; lines in them: range in which functions "
+        "are compared. Inset in g: the middle of the range, where types differ.",
+    ),
+    "supp_1": FigureSpec(
+        "supp_1",
+        ("montage", "weights", "functions", "embedding"),
+        "fig_2",
+        "Training, one checkpoint per column. a, Latent vectors, coloured by true type. b, Update "
+        "functions over the true ones (grey). c, Transfer function over the true one (grey). "
+        "d, Learned connectivity, on the colour scale of the true one. e, Learned against true "
+        "weights as counts per bin (logarithmic), with R² and slope. Each row has the same axes "
+        "in all columns.",
+    ),
+    "supp_2": FigureSpec("supp_2", ("rollout", "functions"), "fig_2", _ROLLOUT),
+    "supp_3": FigureSpec(
+        "supp_3",
+        _OVERVIEW,
+        "supp_3",
+        "The fit of a model that knows no neuron types. b, Activity. c, True and d, learned "
+        "connectivity. e, Learned against true weights, coloured by the type of the receiving "
+        "neuron: each type makes a line of its own. f, The update function, one for all "
+        "neurons, over the true ones of the types (grey). g, Transfer function over the true "
+        "one (grey).",
+    ),
+    "supp_4": FigureSpec("supp_4", ("rollout", "functions"), "supp_3", _ROLLOUT),
+    "supp_5": FigureSpec("supp_5", ("changed_supp_5", "functions"), "fig_2", _CHANGED),
+    "supp_6": FigureSpec("supp_6", ("changed_supp_6", "functions"), "fig_2", _CHANGED),
+    "identifiability": FigureSpec(
+        "identifiability",
+        ("identifiability", "weights"),
+        "fig_2",
+        "What the recording can tell about the connectivity. a, Eigenvalues of the Gram matrix of "
+        "ψ(x), with its effective rank. b, Error of every weight against its standard error; on "
+        "the line both are equal.",
+    ),
+    "summary": FigureSpec(
+        "summary",
+        ("metrics",),
+        "",
+        "Our numbers (dots, one per seed; colour: trainer) beside the published ones (open "
+        "diamonds). Short lines: the largest value that the recording permits.",
+        per_fit=False,
+    ),
+}

@@ -1,0 +1,13 @@
+"""Supplementary figure 3: the fit without neuron types."""
+
+__all__ = ["figure"]
+
+from matplotlib.figure import Figure
+
+from neuralgnn.plot.figures.data import FigureData
+from neuralgnn.plot.figures.overview import compose_overview
+
+
+def figure(data: FigureData, *, kinograph: bool = False) -> Figure:
+    """Draws the panels of figure 2 but the latent vectors; see ``FIGURES["supp_3"]``."""
+    return compose_overview(data, with_embedding=False, kinograph=kinograph)

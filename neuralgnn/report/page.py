@@ -1,0 +1,135 @@
+"""Composes the page from figures, numbers and their origin."""
+
+__all__ = ["Figure", "Section", "render"]
+
+import base64
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from neuralgnn.report.metrics import SUMMARY_METRICS, Line
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure with its caption.
+
+    Args:
+        name: Its name, such as ``supp_1``.
+        title: Its name in words.
+        caption: What it shows.
+        png: The picture.
+    """
+
+    name: str
+    title: str
+    caption: str
+    png: Path
+
+    @property
+    def source(self) -> str:
+        """The picture itself as a URL, so that the page needs no other file."""
+        return "data:image/png;base64," + base64.b64encode(self.png.read_bytes()).decode()
+
+
+@dataclass(frozen=True)
+class Section:
+    """Numbers of one fit.
+
+    Args:
+        experiment: Name of the experiment.
+        fit: Name of the fit.
+        trainer: Kind of trainer.
+        target: Kind of target.
+        seeds: Its seeds.
+        lines: Its metrics.
+    """
+
+    experiment: str
+    fit: str
+    trainer: str
+    target: str
+    seeds: Sequence[int]
+    lines: Sequence[Line]
+
+    @property
+    def headline(self) -> list[Line]:
+        """Metrics with a published value, and those that sum up a fit."""
+        return [
+            line
+            for line in self.lines
+            if line.published is not None or line.metric in SUMMARY_METRICS
+        ]
+
+
+def render(
+    *,
+    figures: Sequence[Figure],
+    sections: Sequence[Section],
+    titles: Mapping[str, str],
+    times: Sequence[Mapping[str, Any]],
+    provenance: Mapping[str, Any],
+    results: Sequence[tuple[str, str]],
+) -> str:
+    """Gives the whole page as HTML; it refers to no other file and no network.
+
+    Args:
+        figures: Figures in their order.
+        sections: Numbers by fit.
+        titles: Title of each experiment.
+        times: Rows ``step``, ``of``, ``seconds``, ``memory`` of the jobs.
+        provenance: Versions, revision and time of the run.
+        results: Name and size of the files.
+    """
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["number"] = number
+    environment.filters["panels"] = panels
+    environment.filters["duration"] = duration
+    template = files("neuralgnn.report").joinpath("report.html.j2").read_text(encoding="utf-8")
+    return environment.from_string(template).render(
+        figures=figures,
+        sections=sections,
+        titles=titles,
+        times=times,
+        provenance=provenance,
+        results=results,
+    )
+
+
+def number(value: float | None) -> str:
+    """A number as a reader wants it: whole ones whole, 0.99997 not as 1."""
+    if value is None:
+        return "–"
+    if value == round(value) and abs(value) < 1e6:
+        return f"{value:.0f}".replace("-", "−")
+    if 0.99 < value < 1:  # digits until the first that is not 9, and one more
+        return f"{value:.{max(3, math.ceil(-math.log10(1 - value) - 1e-6))}f}"
+    if abs(value) >= 1e6:
+        return f"{value:.1e}".replace("-", "−")
+    if abs(value) >= 1000:
+        return f"{value:,.0f}".replace(",", "\u2009").replace("-", "−")
+    text = f"{value:.3g}" if abs(value) >= 1e-3 else f"{value:.1e}"
+    return text.replace("-", "−")
+
+
+def panels(caption: str) -> list[tuple[str, str]]:
+    """A caption as pairs of panel letters, possibly none, and the text that follows."""
+    start, *rest = re.split(r"(?:^|(?<=\. ))([a-z](?:(?:, |–)[a-z])*)(?=, )", caption)
+    return [("", start), *zip(rest[::2], rest[1::2], strict=True)]
+
+
+def duration(seconds: float) -> str:
+    """Seconds as ``1 h 02 min``, ``3 min 05 s`` or ``7.4 s``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

@@ -1,0 +1,174 @@
+"""Step ``analyse``: from a model to numbers, beside the truth where it is known."""
+
+__all__ = ["STORES", "analyse_step"]
+
+import logging
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from pydantic import TypeAdapter
+
+from neuralgnn.analyse.changed import NetworkChange, assign_blocks
+from neuralgnn.analyse.run import analyse
+from neuralgnn.config.analysis import AnalysisConfig, ChangedNetwork
+from neuralgnn.config.fit import FitConfig
+from neuralgnn.config.simulation import Connectivity
+from neuralgnn.data.provenance import provenance
+from neuralgnn.data.recording import Recording, open_recording, open_truth
+from neuralgnn.data.store import read_json, save_dataset, write_json
+from neuralgnn.models.checkpoint import load_model
+from neuralgnn.simulate.connectivity import draw_weights
+from neuralgnn.simulate.rate import RateEquation
+from neuralgnn.steps.folders import FitFolder
+
+logger = logging.getLogger(__name__)
+
+STORES = ("weights", "functions", "embedding", "rollout", "identifiability", "montage")
+"""Stores that every analysis leaves; one more for every changed network."""
+
+_GAUGE = "psi(0) = 0, psi increasing, largest |psi| = 1 where the activity is; W is g_i W_ij"
+
+
+def analyse_step(
+    recording: Path,
+    fit: FitConfig,
+    folder: FitFolder,
+    analysis: AnalysisConfig,
+    *,
+    experiment: str,
+    name: str,
+    seed: int,
+    published: Mapping[str, float] | None = None,
+) -> None:
+    """Computes everything about the selected model of a fit; leaves stores and ``metrics.json``.
+
+    Args:
+        recording: Folder of the recording.
+        fit: The fit.
+        folder: Where its files lie.
+        analysis: What to compute.
+        experiment: Name of the experiment.
+        name: Name of the fit.
+        seed: Seed of the fit.
+        published: Published values by metric.
+
+    Raises:
+        FileNotFoundError: If recording, model or training record are missing.
+        ValueError: If they do not belong together.
+    """
+    source, truth = open_recording(recording), open_truth(recording)
+    training = read_json(folder.training)
+    model, _ = load_model(folder.model)
+    datasets, metrics = analyse(
+        source,
+        truth,
+        model,
+        analysis,
+        target_kind=fit.target.kind,
+        validation_fraction=fit.validation_fraction,
+        true_drift=None if truth is None else RateEquation.from_truth(truth),
+        true_factory=None if truth is None else _Factory(truth),
+        changes={} if truth is None else _changes(source, truth, analysis, seed=seed),
+        checkpoints=[folder.checkpoints / entry["file"] for entry in training["checkpoints"]],
+        seed=seed,
+        device="cuda" if fit.device == "cuda" else "cpu",
+    )
+    settings = {"fit": fit.model_dump(mode="json"), "analysis": analysis.model_dump(mode="json")}
+    _save(datasets, folder, analysis, settings)
+    costs = {f"fit_{key}": training.get(key) for key in ("seconds", "peak_mib")}
+    metrics |= {key: {"value": value, "ceiling": None} for key, value in costs.items()}
+    about = {
+        "experiment": experiment,
+        "seed": seed,
+        "fit": name,
+        "trainer": fit.trainer.kind,
+        "target": fit.target.kind,
+        "gauge": _GAUGE,
+        **costs,
+        "provenance": provenance(settings, recording=source.digest),
+        "metrics": {
+            key: entry | {"published": (published or {}).get(key)}
+            for key, entry in metrics.items()
+        },
+    }
+    _warn_of_unused(published or {}, metrics)
+    write_json(folder.metrics, about)
+
+
+class _Factory:
+    """Gives the true rate of change for other weights and types."""
+
+    def __init__(self, truth: xr.Dataset) -> None:
+        self.truth = truth
+
+    def __call__(self, *, weight: Any, types: Any) -> RateEquation:
+        return RateEquation.from_truth(self.truth, weight=weight, types=types)
+
+
+def _changes(
+    recording: Recording, truth: xr.Dataset, analysis: AnalysisConfig, *, seed: int
+) -> dict[str, NetworkChange]:
+    """Draws every changed network: types, connections that stay, and new weights."""
+    return {
+        name: _change(recording, truth, network, seed=[seed, place])
+        for place, (name, network) in enumerate(sorted(analysis.changed_networks.items()))
+    }
+
+
+def _change(
+    recording: Recording, truth: xr.Dataset, network: ChangedNetwork, *, seed: list[int]
+) -> NetworkChange:
+    n_neurons = recording.n_neurons
+    for_mask, for_weight = np.random.SeedSequence(seed).spawn(2)
+    kept = np.random.default_rng(for_mask).random((n_neurons, n_neurons)) < network.filling
+    simulated = recording.attrs.get("provenance", {}).get("config", {}).get("connectivity")
+    new_weight = None
+    if simulated is not None:
+        connectivity: Connectivity = TypeAdapter(Connectivity).validate_python(
+            simulated | {"filling": network.filling}
+        )
+        new_weight = draw_weights(
+            connectivity, n_neurons=n_neurons, seed=int(for_weight.generate_state(1)[0])
+        )
+    types = assign_blocks(n_neurons, network.type_fractions)
+    return NetworkChange(
+        types=np.unique(truth["type"].values)[types],
+        kept=kept,
+        new_weight=new_weight,
+        filling=network.filling,
+        type_fractions=network.type_fractions,
+    )
+
+
+def _save(
+    datasets: Mapping[str, xr.Dataset],
+    folder: FitFolder,
+    analysis: AnalysisConfig,
+    settings: Mapping[str, Any],
+) -> None:
+    """Writes the stores, and last the list of changed networks."""
+    for name, dataset in datasets.items():
+        save_dataset(dataset, folder.store(name), config=settings)
+    for old in folder.store("changed").parent.glob("changed_*.zarr"):
+        if old.stem not in datasets:
+            shutil.rmtree(old)  # of an earlier run with other networks
+    networks = {
+        name: network.model_dump(mode="json")
+        for name, network in sorted(analysis.changed_networks.items())
+        if f"changed_{name}" in datasets
+    }
+    write_json(folder.changed, networks)
+
+
+def _warn_of_unused(published: Mapping[str, float], metrics: Mapping[str, Any]) -> None:
+    """Says which published numbers have none of ours beside them."""
+    if unused := sorted(set(published) - set(metrics)):
+        logger.warning(
+            "published has %s, which this analysis does not give (a frame that is not in "
+            "report_frames, or a misspelt name?)",
+            ", ".join(unused),
+        )

@@ -1,0 +1,85 @@
+"""Step ``figure``: from stored numbers to a figure, with the numbers it shows beside it."""
+
+__all__ = ["figure_data", "figure_step", "store_of"]
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from neuralgnn.data.recording import open_recording
+from neuralgnn.data.store import open_dataset, save_dataset
+from neuralgnn.plot.figures import FIGURES
+from neuralgnn.plot.save import save_figure
+
+ACTIVITY_FRAMES = 10_000  # of the recording's beginning, as published
+
+
+def figure_step(name: str, files: Mapping[str, Path], stem: Path) -> None:
+    """Draws a figure as PDF and PNG; the numbers it shows go into the folder ``<stem>_data``.
+
+    Args:
+        name: Name of the figure, see :data:`neuralgnn.plot.figures.FIGURES`.
+        files: What it needs by name: ``activity`` is a recording, ``metrics`` a table, the others
+            stores of the analysis. Others are ignored.
+        stem: Path of the figure without suffix.
+
+    Raises:
+        ValueError: If the figure does not exist, or something that it needs was not given.
+    """
+    if name not in FIGURES:
+        raise ValueError(f"there is no figure {name!r}; there are: {', '.join(FIGURES)}")
+    missing = [need for need in FIGURES[name].needs if need not in files]
+    if missing:
+        raise ValueError(f"figure {name} needs {', '.join(missing)}; was the analysis run?")
+    data = figure_data(name, files)
+    figure = FIGURES[name].function(data)
+    save_figure(figure, stem)
+    for need, value in data.items():
+        if isinstance(value, xr.DataArray):
+            value = value.to_dataset()
+        if isinstance(value, xr.Dataset):
+            folder = stem.with_name(f"{stem.name}_data")
+            save_dataset(value.load(), folder / f"{need}.zarr")
+
+
+def store_of(need: str, file: Path) -> Path:
+    """The store or table that a file stands for in the workflow.
+
+    Args:
+        need: What a figure needs.
+        file: ``zarr.json`` of a store, the list of changed networks, or the table.
+    """
+    if file.name == "zarr.json":
+        return file.parent
+    return file.parent / f"{need}.zarr" if need.startswith("changed_") else file
+
+
+def figure_data(name: str, files: Mapping[str, Path]) -> dict[str, Any]:
+    """What a figure is drawn from, by the names of its needs."""
+    return {need: _READERS.get(need, open_dataset)(files[need]) for need in FIGURES[name].needs}
+
+
+def _activity(path: Path) -> xr.DataArray:
+    """The first stretch of a recording."""
+    recording = open_recording(path)
+    values = recording.activity(slice(ACTIVITY_FRAMES))
+    unit = recording.attrs.get("time_unit", "")
+    return xr.DataArray(
+        values,
+        dims=("time", "neuron"),
+        coords={"time": ("time", recording.dt * np.arange(len(values)), {"units": unit})},
+        name="activity",
+        attrs={"long_name": "activity"},
+    )
+
+
+def _metrics(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+_READERS: dict[str, Any] = {"activity": _activity, "metrics": _metrics}

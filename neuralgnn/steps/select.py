@@ -1,0 +1,32 @@
+"""Step ``select``: from checkpoints to the one model of a fit."""
+
+__all__ = ["select_step"]
+
+import shutil
+from pathlib import Path
+
+from neuralgnn.config.fit import FitConfig
+from neuralgnn.data.recording import open_recording
+from neuralgnn.data.store import atomic_path, write_json
+from neuralgnn.steps.folders import FitFolder
+from neuralgnn.train.select import select
+
+
+def select_step(recording: Path, config: FitConfig, folder: FitFolder) -> None:
+    """Copies the checkpoint with the smallest one-step error on held-out frames to ``model.pt``.
+
+    Args:
+        recording: Folder of the recording.
+        config: The fit.
+        folder: Where its files lie.
+    """
+    chosen = select(
+        open_recording(recording),
+        folder.checkpoints,
+        target_kind=config.target.kind,
+        validation_fraction=config.validation_fraction,
+        device=config.device,
+    )
+    with atomic_path(folder.model) as scratch:
+        shutil.copyfile(folder.checkpoints / chosen["file"], scratch)
+    write_json(folder.selection, chosen)

@@ -1,0 +1,89 @@
+"""The checkpoint that predicts best. Axes: T frames, N neurons."""
+
+__all__ = ["select"]
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from neuralgnn.data import Recording, read_json, target
+from neuralgnn.models import AssemblyGNN, load_model
+from neuralgnn.train.run import place
+
+_FRAMES = 500
+_BLOCK = 64  # frames evaluated at a time
+
+
+def select(
+    recording: Recording,
+    fit_dir: Path | str,
+    *,
+    target_kind: Literal["drift", "finite_difference"],
+    validation_fraction: float,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+) -> dict[str, Any]:
+    """Returns which checkpoint has the smallest one-step error on held-out frames.
+
+    The error is the root mean square of predicted minus observed rate of change over the same
+    evenly spread frames for all, none of which was trained on. Of equal ones the later wins.
+
+    Args:
+        recording: Activity that was fitted; its truth is not opened.
+        fit_dir: Folder that :func:`neuralgnn.train.train` wrote.
+        target_kind: What was fitted.
+        validation_fraction: Share of the frames at the end that was held out.
+        device: Where to compute.
+
+    Returns:
+        ``file``, ``step``, ``error`` [activity/time unit] of the winner; ``errors``: the same
+        of every checkpoint; ``n_frames``; ``target``.
+
+    Raises:
+        FileNotFoundError: If there is no finished fit in the folder.
+        ValueError: If nothing is held out, a checkpoint is damaged or has other neurons, or no
+            checkpoint predicts finite values.
+    """
+    fit_dir, where = Path(fit_dir), place(device)
+    listed = read_json(fit_dir / "training.json")["checkpoints"]
+    frames = _held_out(recording, validation_fraction, kind=target_kind)
+    x = torch.from_numpy(recording.activity(frames)).to(where)
+    y = torch.from_numpy(target(recording, frames, kind=target_kind)).to(where)
+    errors = []
+    for entry in sorted(listed, key=lambda entry: entry["step"]):
+        model, meta = load_model(fit_dir / entry["file"], where)
+        if model.n_neurons != recording.n_neurons:
+            raise ValueError(
+                f"{fit_dir / entry['file']} has {model.n_neurons} neurons, the recording "
+                f"{recording.path} has {recording.n_neurons}: is it the fit of another recording?"
+            )
+        error = _one_step_error(model, x, y)
+        errors.append({"file": entry["file"], "step": meta["step"], "error": error})
+    finite = [entry for entry in errors if np.isfinite(entry["error"])]
+    if not finite:
+        raise ValueError(f"none of the {len(errors)} checkpoints in {fit_dir} predicts finitely")
+    best = min(finite, key=lambda entry: (entry["error"], -entry["step"]))
+    return {**best, "errors": errors, "n_frames": len(frames), "target": target_kind}
+
+
+def _held_out(recording: Recording, validation_fraction: float, *, kind: str) -> np.ndarray:
+    _, held_out = recording.split(validation_fraction)
+    if kind == "finite_difference":
+        held_out = held_out[:-1]  # the last one has no successor
+    if not held_out:
+        raise ValueError(
+            f"validation_fraction = {validation_fraction:g} of {recording.n_frames} frames leaves "
+            "none to select on; hold out more"
+        )
+    chosen = np.linspace(0, len(held_out) - 1, min(_FRAMES, len(held_out))).round().astype(int)
+    return held_out.start + chosen
+
+
+@torch.no_grad()
+def _one_step_error(model: AssemblyGNN, x: Float[Tensor, "T N"], y: Float[Tensor, "T N"]) -> float:
+    pairs = zip(x.split(_BLOCK), y.split(_BLOCK), strict=True)
+    total = sum(float((model(some) - rate).double().square().sum()) for some, rate in pairs)
+    return (total / y.numel()) ** 0.5

@@ -1,0 +1,44 @@
+"""The table is tidy and keeps what it was given."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from neuralgnn.data import write_json
+from neuralgnn.steps.table import COLUMNS, read_table, table_step
+
+
+def metrics(folder: Path, seed: int, **values: float | None) -> Path:
+    path = folder / f"seed_{seed}.json"
+    numbers: dict[str, dict[str, Any]] = {
+        name: {"value": value, "published": 0.5, "ceiling": None} for name, value in values.items()
+    }
+    about = {"experiment": "e", "fit": "f", "trainer": "sgd", "target": "drift", "seed": seed}
+    write_json(path, about | {"metrics": numbers})
+    return path
+
+
+def test_rows_come_back_as_written_sorted_by_fit_seed_and_metric(tmp_path: Path) -> None:
+    files = [metrics(tmp_path, 10, b=0.1 + 0.2, a=None), metrics(tmp_path, 9, b=1.0)]
+
+    table_step(files, tmp_path / "t.csv")
+    rows = read_table(tmp_path / "t.csv")
+
+    assert tuple(rows[0]) == COLUMNS
+    assert [(row["seed"], row["metric"], row["value"]) for row in rows] == [
+        (9, "b", 1.0),
+        (10, "a", None),
+        (10, "b", 0.1 + 0.2),
+    ]
+    assert rows[0]["published"] == 0.5
+    assert rows[0]["ceiling"] is None
+
+
+def test_a_file_of_another_form_is_refused_by_name(tmp_path: Path) -> None:
+    write_json(tmp_path / "x.json", {"metrics": {}})
+
+    with pytest.raises(ValueError, match=r"x\.json lacks 'experiment'"):
+        table_step([tmp_path / "x.json"], tmp_path / "t.csv")
+
+    assert not (tmp_path / "t.csv").exists()

@@ -1,0 +1,108 @@
+"""The workflow before anything has run: every configuration, errors, lint, graph."""
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def jobs(output: str) -> dict[str, int]:
+    """The job table of a dry run."""
+    table = output.partition("Job stats:")[2].partition("\n\n")[0]
+    return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("name", ["config", "test"])
+def test_a_dry_run_plans_a_job_for_every_fit_seed_and_figure(
+    tmp_path: Path, snakemake: Run, name: str
+) -> None:
+    path = ROOT / "config" / f"{name}.yaml"
+    values = yaml.safe_load(path.read_text())
+
+    run = snakemake("--dry-run", folder=tmp_path, config=path)
+    planned = jobs(run.stdout)
+
+    assert run.returncode == 0, run.stdout
+    n_seeds = sum(map(len, values["experiments"].values()))
+    assert planned["simulate"] == n_seeds
+    assert planned["train"] == planned["select"] == planned["analyse"] == n_seeds + 1  # sgd once
+    assert planned["figure"] == len(values["figures"])
+    assert not (tmp_path / "results").exists()
+
+
+def test_an_experiment_that_no_figure_shows_is_drawn_all_the_same(
+    tmp_path: Path, snakemake: Run, config: Callable[..., Path]
+) -> None:
+    figures = "[fig_2, supp_1, supp_2, supp_3, supp_4, supp_5, supp_6, identifiability, summary]"
+    path = config((f"figures: {figures}", "figures: [supp_3]"))
+
+    planned = jobs(snakemake("--dry-run", folder=tmp_path, config=path).stdout)
+
+    assert planned["figure"] == 1
+    assert planned["figure_of_fit"] == 2 * 2  # two figures of varpro and of sgd
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("analysis.curve_points", "analysis.curve_ponts", "did you mean 'curve_points'"),
+        ("n_steps: 200", "n_steps: -1", "found -1; allowed: integer > 0"),
+        ("fig_2: [42]", "fig_3: [42]", "there is no file"),
+    ],
+)
+def test_a_broken_configuration_ends_the_dry_run_with_our_message(
+    tmp_path: Path, snakemake: Run, config: Callable[..., Path], old: str, new: str, message: str
+) -> None:
+    run = snakemake("--dry-run", folder=tmp_path, config=config((old, new)))
+
+    assert run.returncode != 0
+    assert message in run.stdout
+    assert "Traceback" not in run.stdout
+    assert "pydantic" not in run.stdout
+    assert len(run.stdout.strip().splitlines()) <= 5, run.stdout
+
+
+def test_a_fit_that_does_not_exist_is_named(tmp_path: Path, snakemake: Run) -> None:
+    target = "results/test/fig_2/seed_42/vapro/model.pt"
+
+    run = snakemake(target, "-n", folder=tmp_path, config=ROOT / "config/test.yaml")
+
+    assert run.returncode != 0
+    assert "has no fit 'vapro'; it has: varpro, sgd" in run.stdout
+
+
+def test_the_graph_is_static_and_drawn_without_a_run(tmp_path: Path, snakemake: Run) -> None:
+    run = snakemake("--rulegraph", folder=tmp_path, config=ROOT / "config" / "test.yaml")
+
+    assert run.returncode == 0, run.stdout
+    assert run.stdout.count("label =") >= 8
+    assert "checkpoint" not in "".join(
+        p.read_text()
+        for p in ROOT.glob("workflow/rules/*.smk")
+        if (re.search(r"^checkpoint ", p.read_text(), re.MULTILINE))
+    )
+
+
+def test_the_linter_has_nothing_to_say(tmp_path: Path, snakemake: Run) -> None:
+    run = snakemake("--lint", folder=tmp_path, config=ROOT / "config" / "test.yaml")
+
+    assert run.returncode == 0, run.stdout
+
+
+def test_every_rule_says_what_it_does_and_what_it_takes() -> None:
+    """Docstring, log, benchmark, threads, memory, time and GPUs of every job."""
+    text = "\n".join(path.read_text() for path in ROOT.glob("workflow/rules/*.smk"))
+    rules = re.split(r"^rule ", text, flags=re.MULTILINE)[1:]
+
+    assert len(rules) == 8
+    for rule in rules:
+        name = rule.partition(":")[0]
+        assert re.search(r'^    """.+', rule, re.MULTILINE), name
+        for word in ("log:", "benchmark:", "threads:", "mem_mb=", "runtime=", "gpu=", "params:"):
+            assert word in rule, f"{name} has no {word}"

@@ -1,0 +1,195 @@
+"""One real run of everything in small, and what happens when something is changed afterwards."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from neuralgnn.plot.figures import FIGURES
+from neuralgnn.steps.table import read_table
+
+from .conftest import command
+from .test_dry_run import jobs
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "config" / "test.yaml"
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+pytestmark = pytest.mark.slow
+
+
+def test_everything_is_there(tiny: Path) -> None:
+    results = tiny / "results" / "test"
+
+    for figure in FIGURES:
+        for suffix in (".pdf", ".png"):
+            assert (results / "figures" / (figure + suffix)).stat().st_size > 1000
+    for fit in ("fig_2/seed_42/varpro", "fig_2/seed_42/sgd", "supp_3/seed_42/varpro"):
+        metrics = json.loads((results / fit / "metrics.json").read_text())
+        assert f"{metrics['experiment']}/seed_{metrics['seed']}/{metrics['fit']}" == fit
+        assert metrics["fit_seconds"] > 0
+    assert (results / "figures" / "fig_2_data" / "weights.zarr" / "zarr.json").is_file()
+
+
+def test_a_finished_fit_leaves_no_resume_state(tiny: Path) -> None:
+    left = [path for path in (tiny / "results/test/.state").rglob("*") if path.is_file()]
+
+    assert left == []
+
+
+def test_the_table_is_tidy_and_holds_every_fit(tiny: Path) -> None:
+    rows = read_table(tiny / "results/test/tables/metrics.csv")
+    keys = [(row["experiment"], row["fit"], row["seed"], row["metric"]) for row in rows]
+
+    assert len(keys) == len(set(keys))
+    assert {key[:3] for key in keys} == {
+        ("fig_2", "varpro", 42),
+        ("fig_2", "sgd", 42),
+        ("supp_3", "varpro", 42),
+    }
+    published = {row["published"] for row in rows if row["metric"] == "n_clusters"}
+    assert published == {4.0, None}  # what the experiment files say
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.images: list[str] = []
+        self.references: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag == "img":
+            self.images.append(given["src"] or "")
+        self.references += [given[key] or "" for key in ("src", "href") if key in given]
+
+
+def test_the_report_is_one_file_with_all_figures_in_it(tiny: Path) -> None:
+    text = (tiny / "results/test/report.html").read_text()
+    page = _Page()
+    page.feed(text)
+
+    assert len(page.images) == len(FIGURES)
+    assert all(image.startswith("data:image/png;base64,iVBOR") for image in page.images)
+    assert all(reference.startswith(("#", "data:")) for reference in page.references)
+    assert not re.search(r"https?://|url\(|@import|<script", text)
+    for spec in FIGURES.values():
+        assert re.split(r"[^\w ]", spec.caption.rpartition(", ")[2])[0] in text
+
+
+def test_snakemake_s_own_report_can_be_made(tiny: Path, snakemake: Run) -> None:
+    run = snakemake("--report", "own.html", folder=tiny, config=CONFIG)
+
+    assert run.returncode == 0, run.stdout
+    assert (tiny / "own.html").is_file()
+
+
+def test_nothing_is_done_twice(tiny: Path, snakemake: Run) -> None:
+    run = snakemake("--dry-run", folder=tiny, config=CONFIG)
+
+    assert "Nothing to be done" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("replacement", "planned"),
+    [
+        pytest.param(
+            ("fig_2: [42]", "fig_2: [42, 43]"),
+            {"simulate": 1, "train": 1, "select": 1, "analyse": 1, "figure": 1, "table": 1},
+            id="another seed",
+        ),
+        pytest.param(
+            ("n_steps: 200", "n_steps: 220"),
+            # the figures of sgd, and the summary of all numbers
+            {"train": 1, "select": 1, "analyse": 1, "figure": 2, "table": 1},
+            id="a setting of one fit",
+        ),
+        pytest.param(
+            ("curve_points: 60", "curve_points: 70"),
+            {"analyse": 3, "figure": 9, "table": 1},
+            id="a setting of the analysis",
+        ),
+        pytest.param(
+            ("n_frames: 4000", "n_frames: 4100"),
+            {"simulate": 2, "train": 3, "select": 3, "analyse": 3, "figure": 9, "table": 1},
+            id="a setting of the simulation",
+        ),
+    ],
+)
+def test_a_change_reruns_what_it_touches_and_no_more(
+    tiny: Path,
+    snakemake: Run,
+    config: Callable[..., Path],
+    replacement: tuple[str, str],
+    planned: dict[str, int],
+) -> None:
+    run = snakemake("--dry-run", folder=tiny, config=config(replacement))
+
+    assert run.returncode == 0, run.stdout
+    assert jobs(run.stdout) == planned | {
+        "report": 1,
+        "all": 1,
+        "total": sum(planned.values()) + 2,
+    }
+
+
+def test_a_truncated_recording_stops_the_job_with_one_message(
+    tiny: Path, tmp_path: Path, snakemake: Run
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(tiny, folder)
+    recording = folder / "results/test/fig_2/seed_42/activity.zarr"
+    chunk = max((p for p in recording.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    chunk.write_bytes(chunk.read_bytes()[:1000])
+    model = "results/test/fig_2/seed_42/varpro/model.pt"
+
+    run = snakemake(model, "--forcerun", "select", folder=folder, config=CONFIG)
+
+    assert run.returncode != 0
+    assert run.stdout.count("is truncated") == 1
+    assert "Traceback" not in run.stdout
+    assert not (folder / model).exists()
+
+
+def test_a_killed_fit_goes_on_when_it_is_started_again(
+    tiny: Path, tmp_path: Path, snakemake: Run, config: Callable[..., Path]
+) -> None:
+    """kill -9 of Snakemake and its job leaves a lock, a state, and nothing taken for a result."""
+    folder = tmp_path / "copy"
+    path = config(("n_steps: 200", "n_steps: 3000"), ("every: 20", "every: 100"))
+    (folder / "results/test/fig_2").mkdir(parents=True)
+    shutil.copytree(tiny / ".snakemake", folder / ".snakemake")
+    shutil.copytree(tiny / "results/test/fig_2/seed_42", folder / "results/test/fig_2/seed_42")
+    fit = folder / "results/test/fig_2/seed_42/sgd"
+    target = "results/test/fig_2/seed_42/sgd/checkpoints/training.json"
+    state = folder / "results/test/.state"
+
+    process = subprocess.Popen(
+        command(target, folder=folder, config=path),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not any(file.is_file() for file in state.rglob("*")) and time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert any(file.is_file() for file in state.rglob("*"))
+    assert not (fit / "checkpoints/training.json").exists()
+
+    snakemake("--unlock", folder=folder, config=path)
+    run = snakemake(target, "--rerun-incomplete", folder=folder, config=path)
+
+    assert run.returncode == 0, run.stdout
+    assert json.loads((fit / "checkpoints/training.json").read_text())["n_steps"] == 3000
+    assert not any(file.is_file() for file in state.rglob("*"))

@@ -1,0 +1,36 @@
+"""Numbers: what was learned beside what is true."""
+
+
+rule analyse:
+    """Compares weights, functions, types and predictions of the selected model with the truth."""
+    input:
+        recording=RECORDING,
+        training=FIT.training,
+        model=FIT.model,
+    output:
+        weights=store("weights"),
+        functions=store("functions"),
+        embedding=store("embedding"),
+        rollout=store("rollout"),
+        identifiability=store("identifiability"),
+        montage=store("montage"),
+        changed=FIT.changed,
+        metrics=FIT.metrics,
+    log:
+        f"{LOGS}/analyse/{{experiment}}_seed_{{seed}}_{{fit}}.log",
+    benchmark:
+        f"{BENCHMARKS}/analyse/{{experiment}}_seed_{{seed}}_{{fit}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        gpu=gpus_of,
+    params:
+        analysis=analysis_of,
+        fit=fit_of,
+        published=published_of,
+        code=code_digest("neuralgnn.steps.analyse"),
+    script:
+        "../scripts/analyse.py"

@@ -1,0 +1,206 @@
+"""What all rules share: settings, paths, targets, digests of the code."""
+
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+from neuralgnn.config.errors import ConfigError
+from neuralgnn.plot.figures import FIGURES
+from neuralgnn.steps.code import code_digest
+from neuralgnn.steps.folders import FitFolder
+from neuralgnn.steps.project import (
+    experiments_without_figure,
+    figure_fit,
+    fit_seeds,
+    fits,
+    open_project,
+)
+
+
+def read_project():
+    """Settings of this run; our own message about what is wrong in them comes first."""
+    given = workflow.overwrite_configfiles
+    if len(given) > 1:
+        raise WorkflowError(
+            f"found {len(given)} --configfile, allowed: one (it is complete)"
+        )
+    path = given[0] if given else "config/config.yaml"
+    try:
+        return open_project(path, overlay=workflow.config_settings.config)
+    except ConfigError as error:
+        raise WorkflowError(str(error)) from None
+
+
+PROJECT = read_project()
+SCHEMAS = Path(workflow.basedir) / "workflow" / "schemas"
+ENVIRONMENT = Path(workflow.basedir) / "envs" / "cpu.yaml"
+
+validate(
+    PROJECT.workflow.model_dump(mode="json"),
+    SCHEMAS / "workflow.schema.json",
+    set_default=False,
+)
+for experiment in PROJECT.experiments.values():
+    validate(
+        experiment.model_dump(mode="json"),
+        SCHEMAS / "experiment.schema.json",
+        set_default=False,
+    )
+
+
+# Paths. A zarr store is named by its zarr.json, which is written last.
+RESULTS = PROJECT.workflow.results
+SEED = f"{RESULTS}/{{experiment}}/seed_{{seed}}"
+RECORDING = f"{SEED}/activity.zarr/zarr.json"
+FIT = FitFolder(Path(SEED) / "{fit}")
+FIGURE = f"{RESULTS}/figures/{{figure}}"
+FIT_FIGURE = f"{SEED}/{{fit}}/figures/{{figure}}"
+METRICS_TABLE = f"{RESULTS}/tables/metrics.csv"
+REPORT = f"{RESULTS}/report.html"
+STATE = f"{RESULTS}/.state/{{experiment}}/seed_{{seed}}/{{fit}}"
+LOGS = f"{RESULTS}/logs"
+BENCHMARKS = f"{RESULTS}/benchmarks"
+
+
+wildcard_constraints:
+    experiment="[a-z][a-z0-9_]*",
+    seed="[0-9]+",
+    fit="[a-z][a-z0-9_]*",
+    network="[a-z][a-z0-9_]*",
+    figure="|".join(FIGURES),
+
+
+def store(name):
+    """A store of the analysis of a fit, as a file."""
+    return f"{FIT.store(name)}/zarr.json"
+
+
+# Settings of a rule: plain values of just what it reads.
+
+
+def simulation_of(wildcards):
+    return experiment_of(wildcards).simulation.model_dump(mode="json")
+
+
+def fit_of(wildcards):
+    """Settings of a fit; for which seeds it runs is not the fit's business."""
+    known = experiment_of(wildcards).fits
+    if wildcards.fit not in known:
+        raise WorkflowError(
+            f"experiment {wildcards.experiment!r} has no fit {wildcards.fit!r}; "
+            f"it has: {', '.join(known)}"
+        )
+    return known[wildcards.fit].model_dump(mode="json", exclude={"seeds"})
+
+
+def analysis_of(wildcards):
+    return experiment_of(wildcards).analysis.model_dump(mode="json")
+
+
+def published_of(wildcards):
+    """Published numbers by metric, in a fixed order."""
+    return dict(sorted(experiment_of(wildcards).published.items()))
+
+
+def experiment_of(wildcards):
+    if wildcards.experiment not in PROJECT.experiments:
+        raise WorkflowError(
+            f"{PROJECT.source.path} names no experiment {wildcards.experiment!r}; "
+            f"it names: {', '.join(PROJECT.experiments)}"
+        )
+    return PROJECT.experiments[wildcards.experiment]
+
+
+def gpus_of(wildcards):
+    """One GPU for a fit that asks for CUDA."""
+    return 1 if experiment_of(wildcards).fits[wildcards.fit].device == "cuda" else 0
+
+
+def connectivity_file_of(wildcards):
+    """The file that connection weights come from, if they do."""
+    connectivity = experiment_of(wildcards).simulation.connectivity
+    if connectivity.kind != "file":
+        return []
+    path = Path(connectivity.path)
+    return [str(path / "zarr.json" if path.suffix == ".zarr" else path)]
+
+
+# Targets.
+
+
+def all_recordings():
+    return [
+        RECORDING.format(experiment=experiment, seed=seed)
+        for experiment, seeds in PROJECT.workflow.experiments.items()
+        for seed in seeds
+    ]
+
+
+def all_models():
+    return of_all_fits(FIT.model)
+
+
+def all_metrics():
+    return of_all_fits(FIT.metrics)
+
+
+def all_figures():
+    """The chosen figures; an experiment that none of them shows gets two for every fit."""
+    chosen = [
+        f"{FIGURE}.pdf".format(figure=figure) for figure in PROJECT.workflow.figures
+    ]
+    return chosen + [
+        f"{FIT_FIGURE}.pdf".format(
+            experiment=experiment, seed=seed, fit=fit, figure=figure
+        )
+        for experiment, seed, fit in fits(PROJECT)
+        if experiment in experiments_without_figure(PROJECT)
+        for figure in ("fig_2", "supp_2")
+    ]
+
+
+def of_all_fits(pattern):
+    return [
+        str(pattern).format(experiment=experiment, seed=seed, fit=fit)
+        for experiment, seed, fit in fits(PROJECT)
+    ]
+
+
+def figure_inputs(wildcards):
+    """Stores of the fit that a figure shows."""
+    spec = FIGURES[wildcards.figure]
+    if not spec.experiment:
+        return {"metrics": METRICS_TABLE}
+    fit = figure_fit(wildcards.figure, PROJECT.experiments[spec.experiment])
+    seed = fit_seeds(PROJECT, spec.experiment, fit)[0]
+    return stores(spec, experiment=spec.experiment, seed=seed, fit=fit)
+
+
+def fit_figure_inputs(wildcards):
+    """Stores of the given fit."""
+    experiment_of(wildcards), fit_of(wildcards)
+    return stores(
+        FIGURES[wildcards.figure],
+        experiment=wildcards.experiment,
+        seed=wildcards.seed,
+        fit=wildcards.fit,
+    )
+
+
+def stores(spec, **of):
+    """What a figure needs, as files; stores of changed networks by their common list."""
+    files = {"activity": RECORDING}
+    return {
+        need: str(
+            FIT.changed if need.startswith("changed_") else files.get(need, store(need))
+        ).format(**of)
+        for need in spec.needs
+    }
+
+
+def figure_code(wildcards):
+    return code_digest(
+        "neuralgnn.steps.figure",
+        f"neuralgnn.plot.figures.{FIGURES[wildcards.figure].module}",
+    )

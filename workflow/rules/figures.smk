@@ -1,0 +1,64 @@
+"""Figures: drawn from stored numbers, nothing is computed here."""
+
+
+rule figure:
+    """Draws a figure of the paper from the stores it needs; leaves the numbers beside it."""
+    input:
+        unpack(figure_inputs),
+    output:
+        pdf=f"{FIGURE}.pdf",
+        png=report(
+            f"{FIGURE}.png",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+    log:
+        f"{LOGS}/figure/{{figure}}.log",
+    benchmark:
+        f"{BENCHMARKS}/figure/{{figure}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+        gpu=0,
+    params:
+        code=figure_code,
+    script:
+        "../scripts/figure.py"
+
+
+rule figure_of_fit:
+    """Draws a figure for any fit: results/EXPERIMENT/seed_SEED/FIT/figures/FIGURE.pdf"""
+    input:
+        unpack(fit_figure_inputs),
+    output:
+        pdf=f"{FIT_FIGURE}.pdf",
+        png=report(
+            f"{FIT_FIGURE}.png",
+            caption="../report/figure.rst",
+            category="Figures of a fit",
+            labels={
+                "experiment": "{experiment}",
+                "seed": "{seed}",
+                "fit": "{fit}",
+                "figure": "{figure}",
+            },
+        ),
+    log:
+        f"{LOGS}/figure_of_fit/{{experiment}}_seed_{{seed}}_{{fit}}_{{figure}}.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_of_fit/{{experiment}}_seed_{{seed}}_{{fit}}_{{figure}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+        gpu=0,
+    params:
+        code=figure_code,
+    script:
+        "../scripts/figure.py"

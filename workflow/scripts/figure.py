@@ -1,0 +1,14 @@
+"""Rules ``figure`` and ``figure_of_fit``: draw one figure from stored numbers."""
+
+from pathlib import Path
+
+from neuralgnn.steps.job import job
+
+with job(snakemake.log[0]):
+    from neuralgnn.steps.figure import figure_step, store_of
+
+    figure_step(
+        snakemake.wildcards["figure"],
+        {name: store_of(name, Path(path)) for name, path in snakemake.input.items()},
+        Path(snakemake.output["pdf"]).with_suffix(""),
+    )

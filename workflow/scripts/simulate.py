@@ -1,0 +1,18 @@
+"""Rule ``simulate``: draws one assembly and records it."""
+
+from pathlib import Path
+
+from neuralgnn.steps.job import job
+
+with job(snakemake.log[0]):
+    import torch
+
+    from neuralgnn.config.simulation import SimulationConfig
+    from neuralgnn.steps.simulate import simulate_step
+
+    torch.set_num_threads(snakemake.threads)
+    simulate_step(
+        SimulationConfig.model_validate(snakemake.params["simulation"]),
+        Path(snakemake.output["recording"]).parent,  # the rule names <store>/zarr.json
+        seed=int(snakemake.wildcards["seed"]),
+    )
