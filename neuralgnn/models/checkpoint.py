@@ -68,7 +68,8 @@ def load_model(
             "it was written by another version of neuralgnn"
         )
     try:
-        model = AssemblyGNN(**content["arguments"])
+        # A generator of its own: initial values are overwritten, the global state is not touched.
+        model = AssemblyGNN(**content["arguments"], generator=torch.Generator())
         model.load_state_dict(content["state"])
     except (TypeError, RuntimeError, KeyError, AttributeError) as error:
         raise ValueError(

@@ -11,7 +11,7 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
-from neuralgnn.plot.style import DIVERGING, axis_label, colors_of, require_dims, type_colors
+from neuralgnn.plot.style import DIVERGING, axis_label, colors_of, mm, require_dims, type_colors
 
 
 def draw_traces(
@@ -73,7 +73,7 @@ def draw_kinograph(
         xr.align(activity, types, join="exact")
         order = np.argsort(types.values, kind="stable")
         values = values[order]
-        strip = ax.inset_axes((-0.018, 0, 0.013, 1))
+        strip = _beside(ax, start=-2.2, width=1.6)
         strip.imshow(type_colors(types.values[order])[:, None], aspect="auto")
         strip.set_axis_off()
     limit = float(np.quantile(np.abs(values), 0.99)) or 1.0
@@ -88,7 +88,7 @@ def draw_kinograph(
         interpolation="antialiased",
     )
     ax.set(xlabel=axis_label(activity["time"], "time"), yticks=[])
-    ax.set_ylabel(f"{values.shape[0]} neurons", labelpad=6)
+    ax.set_ylabel(f"{values.shape[0]} neurons", labelpad=9)
     return image
 
 
@@ -96,7 +96,7 @@ def draw_color_bar(ax: Axes, mappable: ScalarMappable, *, label: str) -> Colorba
     """Draws a thin labelled colour bar at the right of the axes, as high as they are."""
     figure = ax.get_figure(root=True)
     assert figure is not None
-    bar = figure.colorbar(mappable, cax=ax.inset_axes((1.03, 0, 0.035, 1)))
+    bar = figure.colorbar(mappable, cax=_beside(ax, start=1.3, width=1.5, right=True))
     bar.ax.set_title(label, loc="left", fontsize=6)
     bar.ax.yaxis.set_major_locator(MaxNLocator(5))
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
@@ -121,3 +121,11 @@ def draw_scale(ax: Axes, *, share: float = 0.12) -> float:
         fontsize=6, rotation=90,
     )  # fmt: skip
     return length
+
+
+def _beside(ax: Axes, *, start: float, width: float, right: bool = False) -> Axes:
+    """Axes of the same height that start so many mm from the left or right edge."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    across = ax.get_position().width * figure.get_size_inches()[0]
+    return ax.inset_axes((right + mm(start) / across, 0, mm(width) / across, 1))

@@ -54,9 +54,7 @@ def test_equal_models_give_equal_bytes_under_any_name(
     assert (tmp_path / "a" / "other.pt").read_bytes() == file.read_bytes()
 
 
-def test_failed_write_leaves_the_old_file_and_nothing_else(
-    file: Path, model: AssemblyGNN
-) -> None:
+def test_failed_write_leaves_the_old_file_and_nothing_else(file: Path, model: AssemblyGNN) -> None:
     before = file.read_bytes()
 
     with pytest.raises((pickle.PicklingError, AttributeError, TypeError)):

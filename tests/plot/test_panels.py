@@ -47,6 +47,14 @@ def points_of(artist: Any) -> np.ndarray:
     return np.asarray(artist.get_offsets())
 
 
+def faces_of(artist: Any) -> np.ndarray:
+    return np.asarray(artist.get_facecolor())[:, :3]
+
+
+def outline_of(artist: Any) -> np.ndarray:
+    return np.asarray(artist.get_paths()[0].vertices)
+
+
 def segments_of(artist: Any) -> np.ndarray:
     return np.array(artist.get_segments())
 
@@ -216,7 +224,7 @@ def test_embedding_is_drawn_at_its_components_in_the_colours_of_types(ax, rng) -
     points = array(rng.normal(size=(3, 2)), "neuron", "latent")
     drawn = draw_embedding(ax, points, types=TYPES)
     np.testing.assert_allclose(points_of(drawn), points)
-    np.testing.assert_allclose(drawn.get_facecolor()[2, :3], type_color(1))
+    np.testing.assert_allclose(faces_of(drawn)[2], type_color(1))
 
 
 def test_embedding_of_one_component_is_drawn_against_the_neuron(ax) -> None:
@@ -267,7 +275,7 @@ def test_visited_range_is_a_band_at_the_bottom(ax) -> None:
     ax.set(xlim=(-2, 2), ylim=(50, 80))
     density = array([0, 3.0, 0], "activity", activity=[-1, 0, 1])
     band = draw_visited(ax, density, low=-0.5, high=0.5)
-    heights = band.get_paths()[0].vertices[:, 1]
+    heights = outline_of(band)[:, 1]
     assert heights.max() == pytest.approx(0.14)  # of the height of the axes
     assert [x_of(line)[0] for line in ax.lines] == [-0.5, 0.5]
     assert ax.get_ylim() == (50, 80)
@@ -307,7 +315,7 @@ def test_scatter_prints_median_and_interquartile_range_over_starts(ax, rng) -> N
     assert words(ax) == "$R^2$ = 0.300\n[0.200, 0.400]"
     offsets = points_of(points)
     np.testing.assert_allclose(offsets[:, 1], 2 * offsets[:, 0])
-    np.testing.assert_allclose(points.get_facecolor()[4, :3], type_color(1))  # second start
+    np.testing.assert_allclose(faces_of(points)[4], type_color(1))  # second start
 
 
 def test_exponential_loss_of_r2_is_a_straight_line_downwards(ax) -> None:

@@ -58,7 +58,8 @@ def fit_mlp(
         kernel = weighted @ weighted.T
         for _ in range(12):
             damped = kernel + damping * torch.eye(len(kernel)).to(kernel)
-            trial = parameters + weighted.T @ torch.linalg.solve(damped, residual)
+            factor = torch.linalg.cholesky(damped)
+            trial = parameters + weighted.T @ torch.cholesky_solve(residual[:, None], factor)[:, 0]
             _assign(linear, trial)
             with torch.no_grad():
                 candidate = float((root * (wanted - network(inputs)[:, 0])).norm())

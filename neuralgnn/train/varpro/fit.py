@@ -122,7 +122,7 @@ def find_transfer(
         return replace(search, state=state)
 
     if search.stage == 0:
-        fit_data, test_data = data.make(search.basis)
+        fit_data, test_data = data.fitted(search.basis), data.tested(search.basis)
         scale = float(np.std(sample))
         while search.start < len(starts):
             if search.state is None:
@@ -143,7 +143,7 @@ def find_transfer(
     for stage in range(max(search.stage, 1), len(n_coefficients)):
         if search.stage < stage:
             search = _refine(search, stage, sample, n_coefficients[stage])
-        search = run(search, data.make(search.basis)[0])
+        search = run(search, data.fitted(search.basis))
     return search
 
 
@@ -231,19 +231,21 @@ class _DataMaker:
         self.update_basis = SplineBasis(quantile_knots(sample, n_update_coefficients))
         self.options = {"shared_update": shared_update, "ridge": ridge}
 
-    def make(self, basis: SplineBasis) -> tuple[SearchData, SearchData]:
-        fitted, held_out = (
-            SearchData(
-                samples.x,
-                samples.y[:, self.receivers],
-                self.receivers,
-                transfer_basis=basis,
-                update_basis=self.update_basis,
-                **self.options,
-            )
-            for samples in (self.train, self.held_out)
+    def fitted(self, basis: SplineBasis) -> SearchData:
+        return self._make(self.train, basis)
+
+    def tested(self, basis: SplineBasis) -> SearchData:
+        return self._make(self.held_out, basis)
+
+    def _make(self, samples: Samples, basis: SplineBasis) -> SearchData:
+        return SearchData(
+            samples.x,
+            samples.y[:, self.receivers],
+            self.receivers,
+            transfer_basis=basis,
+            update_basis=self.update_basis,
+            **self.options,
         )
-        return fitted, held_out
 
 
 def _refine(search: Search, stage: int, sample: NDArray, n_coefficients: int) -> Search:

@@ -18,6 +18,7 @@ __all__ = ["SearchData", "SearchState", "held_out_error", "search_transfer", "st
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -78,15 +79,15 @@ class SearchData:
         self._block = max(1, _BLOCK_BYTES // frame_bytes)
         self._cached = frame_bytes * len(x) <= _CACHE_BYTES
         self._cache: dict[int, Tensor] = {}
-        self.second_moment, self.slope = self._moments()
         zero = torch.zeros(1, dtype=torch.float64, device=x.device)
         self.at_zero = transfer_basis(zero)[:, 0]  # (C,)
 
     def normalised(self, c: Float[Tensor, " C"]) -> Float[Tensor, " C"]:
         """The same function in the gauge of this search: psi(0) = 0, mean square 1, rising."""
         c = c - self.at_zero @ c  # splines sum to one, so this subtracts a constant
-        scale = (c @ self.second_moment @ c).sqrt()
-        return c / scale * (1.0 if self.slope @ c >= 0 else -1.0)
+        second_moment, slope = self._moments
+        scale = (c @ second_moment @ c).sqrt()
+        return c / scale * (1.0 if slope @ c >= 0 else -1.0)
 
     def sent(self, c: Float[Tensor, " C"]) -> Float[Tensor, "T N"]:
         """Output psi(x) of every sample."""
@@ -112,6 +113,7 @@ class SearchData:
                     self._cache[start] = basis
             yield block, basis
 
+    @cached_property
     def _moments(self) -> tuple[Float[Tensor, "C C"], Float[Tensor, " C"]]:
         """Mean of B_k B_l, and of B_k (x - mean), over all samples."""
         second = self.x.new_zeros(self.basis.size, self.basis.size, dtype=torch.float64)

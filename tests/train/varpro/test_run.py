@@ -107,7 +107,7 @@ def test_fixed_embedding_gives_one_update_function(recording: Recording, tmp_pat
 @pytest.mark.parametrize(
     ("trainer", "message"),
     [
-        ({"n_samples": 110}, r"trainer.n_samples = 110 is not above the 124 unknowns"),
+        ({"n_samples": 110}, r"trainer.n_samples = 110 is not above the 132 unknowns"),
         ({"n_search_samples": 120}, r"trainer.n_search_samples = 120 is not above"),
     ],
 )

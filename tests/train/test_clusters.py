@@ -1,0 +1,63 @@
+import numpy as np
+import torch
+
+from neuralgnn.models import AssemblyGNN
+from neuralgnn.train.clusters import join_alike
+
+GRID = torch.linspace(-3, 3, 100)
+TYPES = np.tile([0, 1, 2], 10)
+
+
+def two_step_model() -> AssemblyGNN:
+    """Thirty neurons around three latent vectors that give three update functions."""
+    generator = torch.Generator().manual_seed(0)
+    model = AssemblyGNN(30, generator=generator)
+    centres = torch.tensor([[-3.0, 1.0], [0.0, 3.0], [4.0, -2.0]])
+    with torch.no_grad():
+        noise = 0.02 * torch.randn(30, 2, generator=generator)
+        model.embedding.copy_(centres[TYPES] + noise)
+    return model
+
+
+def join(model: AssemblyGNN, n_steps: int = 20) -> np.ndarray:
+    return join_alike(model, GRID, n_steps=n_steps, learning_rate=1e-3, seed=0)
+
+
+def test_neurons_that_act_alike_get_the_median_latent_vector_of_their_group() -> None:
+    model = two_step_model()
+    before = model.embedding.detach().clone()
+
+    labels = join(model)
+
+    np.testing.assert_array_equal(labels, TYPES)
+    for kind in range(3):
+        expected = before[kind == TYPES].median(dim=0).values.expand(10, -1)
+        assert torch.equal(model.embedding[kind == TYPES], expected)
+
+
+def test_refit_brings_phi_back_to_the_median_curves() -> None:
+    model = two_step_model()
+    with torch.no_grad():
+        model.embedding += 0.2 * torch.randn(30, 2, generator=torch.Generator().manual_seed(1))
+        curves = model.update_curves(GRID)
+        goal = torch.stack([curves[kind == TYPES].median(dim=0).values for kind in range(3)])
+
+    def distance(n_steps: int) -> float:
+        copy = two_step_model()
+        copy.load_state_dict(model.state_dict())
+        join(copy, n_steps)
+        return float((copy.update_curves(GRID) - goal[TYPES]).norm())
+
+    assert distance(200) < 0.5 * distance(0)
+
+
+def test_only_phi_and_latent_vectors_change_and_no_gradient_stays() -> None:
+    model = two_step_model()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+
+    join(model)
+
+    after = model.state_dict()
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"update", "embedding"}
+    assert all(parameter.grad is None for parameter in model.parameters())
