@@ -5,6 +5,7 @@ from pathlib import Path
 
 from benchmarks.page import Machine, page
 from benchmarks.run import Scale, measure
+from neuralgnn.config import ConfigError
 from neuralgnn.data import atomic_path
 
 _HERE = Path(__file__).parent
@@ -38,7 +39,11 @@ def main(arguments: list[str] | None = None) -> None:
     options = vars(parser.parse_args(arguments))
     experiment, out = options.pop("experiment"), options.pop("out")
     scale = Scale(**options)
-    text = page(measure(scale, experiment=experiment), scale, Machine.here())
+    try:
+        results = measure(scale, experiment=experiment)
+    except (ConfigError, FileNotFoundError) as error:
+        parser.error(str(error))
+    text = page(results, scale, Machine.here())
     with atomic_path(out) as scratch:
         scratch.write_text(text)
     print(text)

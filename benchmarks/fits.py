@@ -69,13 +69,13 @@ def fit_model(path: Path, fit: FitConfig, *, out: Path, seed: int) -> dict[str, 
     return {**kept, "r2": scores[-1]["r2"], "pearson2": scores[-1]["pearson2"], "reached": reached}
 
 
-def fit_baseline(path: Path, fit: FitConfig, *, name: str, n_samples: int) -> dict[str, Any]:
+def fit_baseline(path: Path, fit: FitConfig, *, method: str, n_samples: int) -> dict[str, Any]:
     """Finds W without a network and judges it.
 
     Args:
         path: A simulated recording.
         fit: Whose target and training stretch are taken.
-        name: One of :data:`BASELINES`.
+        method: One of :data:`BASELINES`.
         n_samples: Frames, evenly spread over the training stretch.
 
     Returns:
@@ -87,9 +87,9 @@ def fit_baseline(path: Path, fit: FitConfig, *, name: str, n_samples: int) -> di
     frames = np.linspace(0, len(training) - 2, n_samples).round().astype(int)
     x, y = recording.activity(frames), target(recording, frames, kind=fit.target.kind)
     began = time.perf_counter()
-    weight = _solve(name, x, y)
+    weight = _solve(method, x, y)
     seconds, peak = time.perf_counter() - began, peak_mib()
-    transfer = _TRANSFERS[name]
+    transfer = _TRANSFERS[method]
     if transfer is not None:
         weight *= find_gauge(transfer, *visited_range(activity, per_sender=False)).scale
     scores = compare_weights(weight, canonical_truth(truth, activity).weight)
@@ -98,14 +98,14 @@ def fit_baseline(path: Path, fit: FitConfig, *, name: str, n_samples: int) -> di
 
 
 def _solve(
-    name: str, x: Float[np.ndarray, "T N"], y: Float[np.ndarray, "T N"]
+    method: str, x: Float[np.ndarray, "T N"], y: Float[np.ndarray, "T N"]
 ) -> Float[np.ndarray, "N N"]:
     solvers: dict[str, Callable[[], np.ndarray]] = {
         "correlation": lambda: correlation(x),
         "ridge VAR": lambda: ridge_var(x, y),
         "known psi": lambda: known_transfer(x, y),
     }
-    return solvers[name]()
+    return solvers[method]()
 
 
 def _gauge_sample(recording: Recording, fit: FitConfig) -> Float[np.ndarray, "T N"]:

@@ -57,8 +57,10 @@ def page(results: Mapping[str, Result], scale: Scale, machine: Machine) -> str:
         _table(
             ("date", "cpu", "threads", "torch", "neurons", "frames", "seed"),
             [
-                (machine.date, machine.cpu, str(machine.threads), machine.torch)
-                + tuple(f"{n}" for n in (scale.n_neurons, scale.n_frames, scale.seed))
+                (
+                    *(machine.date, machine.cpu, str(machine.threads), machine.torch),
+                    *(str(n) for n in (scale.n_neurons, scale.n_frames, scale.seed)),
+                )
             ],
         ),
         *_steps(results, scale),

@@ -83,7 +83,7 @@ def measure(scale: Scale, *, experiment: Path, run: Runner | None = None) -> dic
             case(name, fits.fit_model, path, config.fits[name], out=out, seed=scale.seed)
         more = {"n_samples": results["varpro"]["n_samples"]}
         for name in fits.BASELINES:
-            case(name, fits.fit_baseline, path, config.fits["varpro"], name=name, **more)
+            case(name, fits.fit_baseline, path, config.fits["varpro"], method=name, **more)
     return results
 
 
@@ -106,6 +106,8 @@ def _overrides(scale: Scale) -> dict[str, Any]:
         "simulation.n_frames": scale.n_frames,
         "fits.sgd.trainer.n_steps": scale.sgd_steps,
         "fits.sgd.trainer.checkpoint_every": max(1, scale.sgd_steps // 40),
+        # Nothing is rolled out here, so a short recording will do.
+        "analysis.rollout": {"n_starts": 1, "n_frames": 1, "report_frames": [1]},
         **{f"fits.{name}.device": "cpu" for name in fits},
         **scale.overrides,
     }

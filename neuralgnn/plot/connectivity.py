@@ -97,6 +97,7 @@ def draw_weight_comparison(
         image = draw_grouped_density(ax, x, y, receiver, x_range=span, y_range=span, bins=bins)
     ax.axline((0, 0), slope=1, color="0.5", lw=0.5, ls=(0, (4, 2)), zorder=3)
     ax.set(xlabel=axis_label(true, "true weight"), ylabel=axis_label(learned, "learned weight"))
+    ax.locator_params(nbins=5)  # the same ticks in both directions
     ax.set_box_aspect(1)
     _write_scores(ax, r2, slope, n_beyond=int((np.abs(y) > limit).sum()))
     return image

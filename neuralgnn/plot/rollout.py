@@ -105,6 +105,7 @@ def draw_rollout_scatter(
     ax.axline((0, 0), slope=1, color="0.5", lw=0.5, ls=(0, (4, 2)), zorder=0)
     ax.set(xlim=(-limit, limit), ylim=(-limit, limit))
     ax.set(xlabel=axis_label(true, "true activity"), ylabel=axis_label(learned, "predicted"))
+    ax.locator_params(nbins=4)  # the same ticks in both directions
     ax.set_box_aspect(1)
     if r2 is not None:
         ax.text(0.04, 0.97, _spread(r2), transform=ax.transAxes, va="top", fontsize=6)

@@ -149,11 +149,12 @@ def colors_of(array: xr.DataArray, types: xr.DataArray | None) -> np.ndarray | s
 def axis_label(array: xr.DataArray, fallback: str) -> str:
     """Label ``long_name [units]`` of an array, or the fallback where it has no name.
 
-    Units made of "activity", which has none of its own, say nothing and are left out.
+    Placeholders, made of "activity" and "time unit", say nothing and are left out.
     """
     name = str(array.attrs.get("long_name", fallback))
     units = str(array.attrs.get("units", ""))
-    return name if units in ("", "1") or "activity" in units else f"{name} [{units}]"
+    empty = units in ("", "1") or "activity" in units or "time unit" in units
+    return name if empty else f"{name} [{units}]"
 
 
 def r2_text(r2: float, *, most: int = 6) -> str:

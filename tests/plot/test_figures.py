@@ -200,6 +200,19 @@ def test_summary_leaves_counts_to_the_table(small: Data) -> None:
     assert len(scores) == 8
 
 
+def test_summary_prints_a_slope_above_one(small: Data) -> None:
+    slope = small["metrics"][0] | {"metric": "weights_slope", "value": 1.26, "published": 1.0}
+    assert "1.260" in {
+        text.get_text() for text in draw("summary", {"metrics": [slope]}).findobj(Text)
+    }
+
+
+def test_kinograph_takes_the_place_of_the_traces(small: Data) -> None:
+    ax = FIGURES["fig_2"].function(small, kinograph=True).axes[0]
+    assert np.shape(ax.images[0].get_array()) == small["activity"].T.shape
+    assert not ax.collections
+
+
 def test_summary_without_published_values_is_refused(small: Data) -> None:
     rows = [row | {"published": None} for row in small["metrics"]]
     with pytest.raises(ValueError, match="no score to draw"):
@@ -225,7 +238,7 @@ def test_drawing_loads_neither_torch_nor_pyplot() -> None:
     assert run.stdout.split() == ["False", "False"]
 
 
-@pytest.mark.parametrize("name", ["fig_2", "supp_2"])
+@pytest.mark.parametrize("name", ["identifiability", "supp_2"])
 def test_same_numbers_give_the_same_bytes(name: str, small: Data, tmp_path) -> None:
     first = save_figure(draw(name, small), tmp_path / "first")
     second = save_figure(draw(name, small), tmp_path / "second")

@@ -73,7 +73,8 @@ def _activity(ax: Axes, data: FigureData, *, kinograph: bool, n_neurons: int) ->
     often = slice(None, None, max(1, activity.sizes["time"] // 3000))  # finer than the print
     shown = activity.isel(neuron=some, time=often)
     draw_traces(ax, shown, types=None if types is None else types.isel(neuron=some))
-    ax.set_ylabel(f"{len(some)} of {activity.sizes['neuron']:,} neurons")
+    if len(some) < activity.sizes["neuron"]:
+        ax.set_ylabel(f"{len(some)} of {activity.sizes['neuron']:,} neurons")
 
 
 def _connectivity(axes: list[Axes], data: FigureData, *, families: bool) -> None:

@@ -61,7 +61,8 @@ def _cell(score: Score, column: str) -> str:
         return "–" if score.published is None else f"{score.published:g}"
     if column not in score.values:
         return "–"
-    return r2_text(float(np.median(score.values[column])), most=5)
+    median = float(np.median(score.values[column]))
+    return f"{median:.3f}" if median > 1 else r2_text(median, most=5)  # a slope may be above 1
 
 
 def collect_scores(metrics: Any) -> tuple[list[Score], list[str]]:
