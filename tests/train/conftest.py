@@ -20,16 +20,17 @@ class Assembly:
         self.weight = rng.standard_normal((n_neurons, n_neurons)) * 3 / np.sqrt(n_neurons)
         np.fill_diagonal(self.weight, 0)
         self.self_coupling = np.where(np.arange(n_neurons) < n_neurons // 2, 1.0, 3.0)
-        self.start = 3 * rng.standard_normal(n_neurons)
+        self.rng = rng
 
     def drift(self, x: np.ndarray) -> np.ndarray:
         return -x + self.self_coupling * np.tanh(x) + np.tanh(x) @ self.weight.T
 
     def run(self, n_frames: int) -> tuple[np.ndarray, np.ndarray]:
-        x, states = self.start, []
+        x, states = self.rng.standard_normal(len(self.weight)), []
         for _ in range(n_frames):
             states.append(x)
-            x = x + DT * self.drift(x)
+            # Noise explores: without it so few neurons settle in a fixed point.
+            x = x + DT * self.drift(x) + 0.1 * self.rng.standard_normal(len(x))
         states = np.array(states)
         return states.astype(np.float32), self.drift(states).astype(np.float32)
 

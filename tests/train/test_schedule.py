@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 
 from neuralgnn.train.schedule import checkpoint_steps, decay, event_steps, is_resting
@@ -9,7 +11,7 @@ def test_rates_hold_and_then_fall_along_a_cosine() -> None:
     assert rates[:51] == [1.0] * 51
     assert rates[75] == pytest.approx(0.5)
     assert 0 < rates[-1] < 0.002
-    assert all(later < earlier for earlier, later in zip(rates[50:], rates[51:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(rates[50:]))
 
 
 def test_rates_never_fall_by_default() -> None:

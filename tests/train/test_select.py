@@ -80,7 +80,7 @@ def test_finite_differences_of_the_held_out_stretch_are_used(
 def test_fit_of_another_recording_is_refused(constant_drift: Recording, tmp_path: Path) -> None:
     write_fit(tmp_path, {10: shifted(0.0, n_neurons=4)})
 
-    with pytest.raises(ValueError, match="has 4 neurons, the recording .* has 3"):
+    with pytest.raises(ValueError, match=r"has 4 neurons, the recording .* has 3"):
         select(constant_drift, tmp_path, **SETTINGS)
 
 

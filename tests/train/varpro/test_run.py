@@ -3,7 +3,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import DECAY, SELF_COUPLING, true_weight
 
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.data import Recording
@@ -35,7 +34,7 @@ def fitted(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return out
 
 
-def test_mechanism_is_recovered_from_activity_alone(fitted: Path) -> None:
+def test_mechanism_is_recovered_from_activity_alone(fitted: Path, network) -> None:
     (checkpoint,) = fitted.glob("checkpoint_*.pt")
     model, _ = load_model(checkpoint)
     grid = torch.linspace(-12, 12, 801)
@@ -44,13 +43,13 @@ def test_mechanism_is_recovered_from_activity_alone(fitted: Path) -> None:
         phi = model.update_curves(grid).double().numpy()
     scale = psi[-100:].mean()
     weight = model.weight.detach().double().numpy() * scale
-    true = true_weight()
+    true = network.weight
     off = ~np.eye(100, dtype=bool)
 
     residual = np.square(weight - true)[off].sum()
     assert 1 - residual / np.square(true[off] - true[off].mean()).sum() > 0.9999
     np.testing.assert_allclose(psi / scale, np.tanh(grid.numpy()), atol=0.01)
-    expected = -DECAY[:, None] * grid.numpy() + SELF_COUPLING[:, None] * np.tanh(grid.numpy())
+    expected = np.stack([network.update(np.full(100, x)) for x in grid.numpy()], axis=1)
     error = np.linalg.norm(phi - expected, axis=1) / np.linalg.norm(expected, axis=1)
     assert np.median(error) < 0.01
 
