@@ -29,15 +29,15 @@ class Assembly:
         x, states = self.rng.standard_normal(len(self.weight)), []
         for _ in range(n_frames):
             states.append(x)
-            # Noise explores: without it so few neurons settle in a fixed point.
-            x = x + DT * self.drift(x) + 0.1 * self.rng.standard_normal(len(x))
+            # A little noise: finite differences are then not the drift.
+            x = x + DT * self.drift(x) + 0.03 * self.rng.standard_normal(len(x))
         states = np.array(states)
         return states.astype(np.float32), self.drift(states).astype(np.float32)
 
 
 @pytest.fixture(scope="session")
 def assembly() -> Assembly:
-    return Assembly(20, seed=0)
+    return Assembly(20, seed=3)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -68,7 +67,6 @@ def test_weights_of_a_small_assembly_are_recovered(
     found, true = effective_weight(last_model(folders["out"])), assembly.weight
     off = ~np.eye(len(true), dtype=bool)
     residual = ((found - true)[off] ** 2).sum() / ((true[off] - true[off].mean()) ** 2).sum()
-    print("R2", target, 1 - residual)
     assert 1 - residual > least
     chosen = select(recording, folders["out"], target_kind=target, validation_fraction=0.1)
     assert chosen["step"] == 1500
@@ -389,7 +387,6 @@ def test_resume_point_of_another_fit_is_left_unused_with_a_warning(
 SCRIPT = """
 import sys
 from pathlib import Path
-from typing import Any
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.data import open_recording
 from neuralgnn.train import train
