@@ -105,19 +105,30 @@ def render(
 
 
 def number(value: float | None) -> str:
-    """A number as a reader wants it: whole ones whole, 0.99997 not as 1."""
+    """A number as a reader wants it: whole ones whole, 0.99997 not as 1, powers of ten as such."""
     if value is None:
         return "–"
-    if value == round(value) and abs(value) < 1e6:
-        return f"{value:.0f}".replace("-", "−")
-    if 0.99 < value < 1:  # digits until the first that is not 9, and one more
-        return f"{value:.{max(3, math.ceil(-math.log10(1 - value) - 1e-6))}f}"
-    if abs(value) >= 1e6:
-        return f"{value:.1e}".replace("-", "−")
-    if abs(value) >= 1000:
-        return f"{value:,.0f}".replace(",", "\u2009").replace("-", "−")
-    text = f"{value:.3g}" if abs(value) >= 1e-3 else f"{value:.1e}"
+    near = abs(value - 1)
+    if 0 < near < 1e-8:
+        text = f"1 {'−' if value < 1 else '+'} {_power(near)}"
+    elif value == round(value) and abs(value) < 1e6:
+        text = f"{value:.0f}"
+    elif near < 0.01:
+        text = f"{value:.{max(3, math.ceil(-math.log10(near) - 1e-6))}f}"
+    elif abs(value) >= 1e6 or abs(value) < 1e-3:
+        text = _power(value)
+    elif abs(value) >= 1000:
+        text = f"{value:,.0f}".replace(",", "\u2009")
+    else:
+        text = f"{value:.3g}"
     return text.replace("-", "−")
+
+
+def _power(value: float) -> str:
+    """``1.4·10⁻⁷``."""
+    digits, exponent = f"{value:.1e}".split("e")
+    raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{digits}·10{raised}"
 
 
 def panels(caption: str) -> list[tuple[str, str]]:

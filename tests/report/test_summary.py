@@ -52,7 +52,11 @@ def test_names_of_frames_and_networks_are_read_out_of_the_metric() -> None:
         (0.996, "0.996"),
         (-3.0, "−3"),
         (None, "–"),
-        (1e-5, "1.0e−05"),
+        (1e-5, "1.0·10⁻⁵"),
+        (-4.3e14, "−4.3·10¹⁴"),
+        (1.00003, "1.00003"),
+        (1 - 8e-13, "1 − 8.0·10⁻¹³"),
+        (12345.6, "12\u2009346"),
     ],
 )
 def test_numbers_keep_the_digits_that_matter(value: float | None, text: str) -> None:

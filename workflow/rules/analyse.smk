@@ -22,7 +22,7 @@ rule analyse:
         f"{BENCHMARKS}/analyse/{{experiment}}_seed_{{seed}}_{{fit}}.tsv"
     conda:
         ENVIRONMENT
-    threads: 2
+    threads: 1
     resources:
         mem_mb=4000,
         runtime=60,

@@ -117,6 +117,11 @@ def gpus_of(wildcards):
     return 1 if experiment_of(wildcards).fits[wildcards.fit].device == "cuda" else 0
 
 
+def simulation_threads(wildcards):
+    """One thread while W fits into a core's cache: two wait for each other at every step."""
+    return 1 if experiment_of(wildcards).simulation.n_neurons <= 2000 else 2
+
+
 def connectivity_file_of(wildcards):
     """The file that connection weights come from, if they do."""
     connectivity = experiment_of(wildcards).simulation.connectivity

@@ -13,7 +13,7 @@ rule simulate:
         f"{BENCHMARKS}/simulate/{{experiment}}_seed_{{seed}}.tsv"
     conda:
         ENVIRONMENT
-    threads: 2
+    threads: simulation_threads
     resources:
         mem_mb=2000,
         runtime=30,
