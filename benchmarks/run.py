@@ -5,6 +5,7 @@ __all__ = ["Scale", "isolated", "measure"]
 import multiprocessing
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -36,7 +37,7 @@ class Scale:
 
     n_neurons: int = 1000
     n_frames: int = 30_000
-    sgd_steps: int = 6000
+    sgd_steps: int = 4000
     batch_size: int = 8
     edge_batch_size: int = 1
     step_repeats: int = 30
@@ -62,8 +63,10 @@ def measure(scale: Scale, *, experiment: Path, run: Runner | None = None) -> dic
 
     def case(name: str, function: Callable[..., Result], *args: Any, **more: Any) -> Result:
         print(f"{name} ...", end=" ", file=sys.stderr, flush=True)
+        began = time.monotonic()
         results[name] = run(function, *args, **more)
-        print(f"{results[name]['peak_mib']:.0f} MiB", file=sys.stderr)
+        spent, peak = time.monotonic() - began, results[name]["peak_mib"]
+        print(f"{spent:.0f} s, {peak:.0f} MiB", file=sys.stderr)
         return results[name]
 
     for name, batch_size, per_edge in (

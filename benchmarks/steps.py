@@ -29,7 +29,8 @@ def training_step(
     Returns:
         ``seconds`` of a step (median) and ``seconds_per_frame``.
     """
-    keep_freed_memory()  # as in training
+    if not per_edge:  # as in training; along edges it would double the memory
+        keep_freed_memory()
     generator = torch.Generator().manual_seed(0)
     model = build_model(fit.model, n_neurons=n_neurons, activity_scale=1.0, generator=generator)
     adam = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)

@@ -25,6 +25,8 @@ def experiment() -> ExperimentConfig:
             "simulation.n_neurons": 20,
             "simulation.n_frames": 3000,
             "simulation.burn_in": 100,
+            # Few neurons come to rest; noise moves them, and the stored drift is free of it.
+            "simulation.noise": {"kind": "sde", "std": 1.0},
             "fits.sgd.trainer.n_steps": 40,
             "fits.sgd.trainer.checkpoint_every": 10,
             "fits.sgd.device": "cpu",
@@ -47,7 +49,7 @@ def test_known_psi_recovers_w_and_a_correlation_has_no_r2(
     scores = {
         name: fit_baseline(recording, fit, method=name, n_samples=2500) for name in BASELINES
     }
-    assert scores["known psi"]["r2"] > 0.99
+    assert scores["known psi"]["r2"] > 0.9999
     assert scores["correlation"]["r2"] is None
     assert scores["known psi"]["pearson2"] > scores["ridge VAR"]["pearson2"]
 

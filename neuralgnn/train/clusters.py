@@ -6,6 +6,8 @@ the learned update functions decides.
 
 __all__ = ["join_alike"]
 
+from copy import deepcopy
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -31,7 +33,7 @@ def join_alike(
     1. Cluster the curves phi(a_i, x) on a grid of activity, without labels.
     2. Every a_i becomes the component-wise median of its cluster.
     3. Phi is fitted to the point-wise median curve of each cluster, so that the change of a_i
-       does not move what was learned.
+       does not move what was learned; the best of the steps is kept.
 
     Source: published code of Allier et al. 2026, with its UMAP and its labels replaced.
 
@@ -39,7 +41,7 @@ def join_alike(
         model: Changed in place.
         grid: Activities that the curves are compared at [activity].
         n_steps: Adam steps of the refit.
-        learning_rate: Their learning rate.
+        learning_rate: Learning rate of the first of them, falling to zero.
         seed: Seed of the clustering.
     """
     with torch.no_grad():
@@ -75,9 +77,17 @@ def _refit_update(
     a = model.embedding.detach()[representatives]  # (K, D)
     x = (grid / model.activity_scale)[None, :, None].expand(len(a), -1, 1)  # (K, G, 1)
     inputs = torch.cat([x, a[:, None].expand(-1, len(grid), -1)], dim=-1)  # (K, G, 1 + D)
-    for _ in range(n_steps):
-        adam.zero_grad()
+    best, kept = float("inf"), model.update.state_dict()
+    for step in range(n_steps + 1):
         # A cluster counts as often as it has neurons, as if all of them had been evaluated.
-        (share * (model.update(inputs) - goal)).norm().backward()
+        loss = (share * (model.update(inputs) - goal)).norm()
+        if (value := float(loss.detach())) < best:
+            best, kept = value, deepcopy(model.update.state_dict())
+        adam.param_groups[0]["lr"] = learning_rate * (1 - step / max(n_steps, 1))
+        adam.zero_grad()
+        loss.backward()
         adam.step()
+    # Adam's first steps are of full length however small the error is, and can leave a phi that
+    # was nearly right worse than it was.
+    model.update.load_state_dict(kept)
     model.zero_grad()

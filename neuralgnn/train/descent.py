@@ -168,7 +168,7 @@ class Descent:
             self.model,
             self._curve,
             n_steps=self.cluster_steps,
-            learning_rate=self.learning_rates["functions"],
+            learning_rate=self.rate * self.learning_rates["functions"],
             seed=self.seed,
         )
         logger.info("step %d: neurons joined in %d clusters", self.step, labels.max() + 1)

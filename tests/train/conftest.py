@@ -30,7 +30,7 @@ class Assembly:
         for _ in range(n_frames):
             states.append(x)
             # A little noise: finite differences are then not the drift.
-            x = x + DT * self.drift(x) + 0.03 * self.rng.standard_normal(len(x))
+            x = x + DT * self.drift(x) + 0.01 * self.rng.standard_normal(len(x))
         states = np.array(states)
         return states.astype(np.float32), self.drift(states).astype(np.float32)
 
