@@ -43,7 +43,7 @@ def effective_weight(model: AssemblyGNN) -> np.ndarray:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("target", "least"), [("drift", 0.97), ("finite_difference", 0.95)])
+@pytest.mark.parametrize(("target", "least"), [("drift", 0.95), ("finite_difference", 0.9)])
 def test_weights_of_a_small_assembly_are_recovered(
     recording: Recording,
     assembly: Any,
