@@ -4,6 +4,8 @@ The rate equation, with the parameters of the type of neuron ``i`` (receiver) an
 
     dx_i/dt = -decay_i x_i + offset_i + self_coupling_i F(x_i) + gain_i sum_j W_ij psi_ij(x_j)
 
+An external input Omega_i(t) multiplies the sum, or is added to the whole.
+
 Source: Allier et al. 2026 (arXiv:2602.13325).
 """
 
@@ -11,10 +13,15 @@ __all__ = [
     "CauchyConnectivity",
     "ChaoticConnectivity",
     "Connectivity",
+    "ExternalInput",
     "FileConnectivity",
     "GaussianConnectivity",
     "LowRankConnectivity",
+    "MovieFile",
+    "MovieInput",
+    "MovieSource",
     "NeuronType",
+    "NoInput",
     "NoNoise",
     "Noise",
     "PairTransfer",
@@ -24,6 +31,7 @@ __all__ = [
     "SenderTransfer",
     "SharedTransfer",
     "SimulationConfig",
+    "SyntheticMovie",
     "Transfer",
     "UniformConnectivity",
 ]
@@ -194,6 +202,102 @@ class SdeNoise(Section):
 Noise = Annotated[NoNoise | PerStepNoise | SdeNoise, Field(discriminator="kind")]
 
 
+class SyntheticMovie(Section):
+    """Smooth shapes that come and go, drawn from the experiment's seed.
+
+    The defaults are statistics of the published movie, which may not be passed on: range, mean,
+    standard deviation and mean absolute difference between consecutive frames.
+    """
+
+    kind: Literal["synthetic"] = "synthetic"
+    n_frames: Annotated[int, Field(ge=2)] = 257
+    """Frames of the movie."""
+    low: float = 0.5
+    """Smallest value [1]."""
+    high: float = 1.4797
+    """Largest value [1]."""
+    mean: float = 1.0784
+    """Mean over all frames and pixels [1]."""
+    std: PositiveFloat = 0.2930
+    """Standard deviation over all frames and pixels [1]."""
+    frame_difference: PositiveFloat = 0.0142
+    """Mean absolute difference of a pixel between consecutive frames [1]."""
+    spatial_scale: PositiveFloat = 3.0
+    """Standard deviation of the Gaussian that smooths each frame [pixel]."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if not self.low < self.mean < self.high:
+            raise ValueError(
+                f"mean = {self.mean:g} must lie between low = {self.low:g} and high = "
+                f"{self.high:g}"
+            )
+        widest = ((self.mean - self.low) * (self.high - self.mean)) ** 0.5
+        if self.std >= widest:
+            raise ValueError(
+                f"std = {self.std:g} must be below {widest:.4g}, that of values which are low or "
+                "high only"
+            )
+        if self.frame_difference >= self.std:
+            raise ValueError(
+                f"frame_difference = {self.frame_difference:g} must be below std = {self.std:g}: "
+                "frames independent of each other differ by no more than about that"
+            )
+        return self
+
+
+class MovieFile(Section):
+    """A movie (frames, rows, columns) from a file."""
+
+    kind: Literal["file"]
+    path: Annotated[str, Field(min_length=1)]
+    """File with the frames: .tif, .tiff, .npy, .npz, .zarr; relative to the folder that the
+    command runs in."""
+    key: str | None = None
+    """Name of the array in a .npz or .zarr with several; null: the only one."""
+    quarter_turns: Annotated[int, Field(ge=0, le=3)] = 0
+    """Times that each frame is turned by 90 degrees anticlockwise; published: 3."""
+
+
+MovieSource = Annotated[SyntheticMovie | MovieFile, Field(discriminator="kind")]
+
+
+class NoInput(Section):
+    """Nothing comes from outside."""
+
+    kind: Literal["none"] = "none"
+
+
+class MovieInput(Section):
+    """A movie that drives one neuron per pixel; the other neurons do not see it.
+
+    Step t of n_frames shows movie frame floor(t / n_frames (m - 1)) of m, as published: each is
+    held for about n_frames / (m - 1) steps, and the last is never shown.
+    """
+
+    kind: Literal["movie"]
+    mode: Literal["multiplicative", "additive"] = "multiplicative"
+    """Whether the movie multiplies what a driven neuron receives from the others, or is added to
+    its rate of change [activity/time unit]."""
+    shape: tuple[PositiveInt, PositiveInt] = (32, 32)
+    """Rows and columns of the grid of driven neurons, and of the movie's frames."""
+    first_neuron: NonNegativeInt = 0
+    """Neuron of the first pixel; the others follow row by row."""
+    burn_in: Literal["zero", "first_frame"] = "zero"
+    """What stands in for the movie before the first recorded frame. `zero`, as published: an input
+    of 0 for all neurons, driven or not, so that a multiplied network is not coupled."""
+    source: MovieSource = SyntheticMovie()
+    """Where the movie comes from."""
+
+    @property
+    def n_driven(self) -> int:
+        """Number of driven neurons."""
+        return self.shape[0] * self.shape[1]
+
+
+ExternalInput = Annotated[NoInput | MovieInput, Field(discriminator="kind")]
+
+
 class SimulationConfig(Section):
     """A neural assembly and how long it is recorded."""
 
@@ -216,6 +320,8 @@ class SimulationConfig(Section):
     """Connection weights W, W[i, j] acting from j on i."""
     noise: Noise = NoNoise()
     """Process noise."""
+    external_input: ExternalInput = NoInput()
+    """What drives neurons from outside; fits do not see it."""
     record_drift: bool = False
     """Also store the noise-free right-hand side; needed by fits with target `drift`."""
 
@@ -229,6 +335,14 @@ class SimulationConfig(Section):
         if self.connectivity.kind == "low_rank" and self.connectivity.rank > self.n_neurons:
             raise ValueError(
                 f"connectivity.rank = {self.connectivity.rank} exceeds n_neurons = "
+                f"{self.n_neurons}"
+            )
+        movie = self.external_input
+        if movie.kind == "movie" and movie.first_neuron + movie.n_driven > self.n_neurons:
+            rows, columns = movie.shape
+            raise ValueError(
+                f"external_input drives {rows} x {columns} = {movie.n_driven} neurons from "
+                f"first_neuron = {movie.first_neuron} on, but there are only n_neurons = "
                 f"{self.n_neurons}"
             )
         fastest = max(row.decay for row in self.neuron_types)

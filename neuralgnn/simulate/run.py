@@ -4,6 +4,7 @@ __all__ = ["simulate"]
 
 import hashlib
 import os
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +20,9 @@ from neuralgnn.data.provenance import code_digest, digest, provenance
 from neuralgnn.data.writer import RecordingWriter
 from neuralgnn.simulate.connectivity import draw_weights
 from neuralgnn.simulate.integrate import euler_maruyama
+from neuralgnn.simulate.movie import make_movie
 from neuralgnn.simulate.rate import RateEquation, assign_types
+from neuralgnn.simulate.stimulus import Stimulus
 from neuralgnn.simulate.truth import truth_dataset
 
 _BURN_IN_BLOCK = 1000
@@ -40,7 +43,8 @@ def simulate(
     bytes. They follow from configuration, seed, code and device; another number of threads may
     add up the products with W in another order, so a run is only continued with the same number.
 
-    Weights, initial activity and noise have generators of their own, all derived from ``seed``.
+    Weights, initial activity, noise and a synthetic movie have generators of their own, derived
+    from ``seed``.
 
     Args:
         config: The assembly and how long it is recorded.
@@ -52,8 +56,8 @@ def simulate(
             None: some 8 MB of activity.
 
     Raises:
-        FileNotFoundError: If there is no connectivity file.
-        ValueError: If the connectivity file does not fit.
+        FileNotFoundError: If there is no connectivity or movie file.
+        ValueError: If the connectivity or movie file does not fit.
         MemoryError: If the weights do not fit into memory.
         OSError: If the recording does not fit on the disk, or ``path`` cannot be replaced.
         FloatingPointError: If the activity stops being finite.
@@ -61,6 +65,7 @@ def simulate(
     _check_memory(config.n_neurons)
     weight = draw_weights(config.connectivity, n_neurons=config.n_neurons, seed=seed)
     equation = RateEquation.from_config(config, weight)
+    stimulus = _stimulus(config, seed=seed)
     writer = RecordingWriter(
         path,
         n_frames=config.n_frames,
@@ -71,17 +76,17 @@ def simulate(
             "seed": seed,
             "provenance": provenance(config.model_dump(mode="json"), stamp=False),
         },
-        key=_resume_key(config, weight, seed=seed, device=device),
+        key=_resume_key(config, weight, stimulus, seed=seed, device=device),
         shard_frames=shard_frames,
     )
-    run = _Run(config, equation.to(device=device), seed=seed, device=device)
+    run = _Run(config, equation.to(device=device), stimulus, seed=seed, device=device)
     if writer.resume_frame:
         run.restore(writer.resume_state)
     else:
         run.burn_in()
     _record(run, writer, progress=progress)
     types = assign_types(config.n_neurons, len(config.neuron_types))
-    writer.close(truth_dataset(equation, types, low=run.low, high=run.high))
+    writer.close(truth_dataset(equation, types, low=run.low, high=run.high, stimulus=stimulus))
 
 
 def _record(run: "_Run", writer: RecordingWriter, *, progress: bool) -> None:
@@ -105,10 +110,17 @@ class _Run:
     """The moving parts of a simulation: activity, noise generator, range visited so far."""
 
     def __init__(
-        self, config: SimulationConfig, equation: RateEquation, *, seed: int, device: str
+        self,
+        config: SimulationConfig,
+        equation: RateEquation,
+        stimulus: Stimulus | None,
+        *,
+        seed: int,
+        device: str,
     ) -> None:
         for_initial, for_noise = np.random.SeedSequence(seed).spawn(2)
         self.config, self.equation, self.device = config, equation, device
+        self.stimulus = stimulus
         self.generator = _generator(for_noise)
         x = torch.randn(config.n_neurons, generator=_generator(for_initial))
         self.x = (config.initial_std * x).to(device)
@@ -147,16 +159,37 @@ class _Run:
         self.low, self.high = state["range"].tolist()
 
     def _advance(self, activity: Tensor, rate: Tensor | None, *, first_frame: int) -> None:
-        self.x = euler_maruyama(
-            self.equation,
-            self.x,
-            dt=self.config.dt,
-            activity=activity,
-            rate=rate,
-            step_std=self.step_std,
-            generator=self.generator,
-            first_frame=first_frame,
-        )
+        for start, stop, equation in self._equations(first_frame, first_frame + len(activity)):
+            rows = slice(start - first_frame, stop - first_frame)
+            self.x = euler_maruyama(
+                equation,
+                self.x,
+                dt=self.config.dt,
+                activity=activity[rows],
+                rate=None if rate is None else rate[rows],
+                step_std=self.step_std,
+                generator=self.generator,
+                first_frame=start,
+            )
+
+    def _equations(self, start: int, stop: int) -> Iterator[tuple[int, int, RateEquation]]:
+        """Stretches of frames with one equation each: one for every frame of a movie."""
+        if self.stimulus is None:
+            yield start, stop, self.equation
+            return
+        for begin, end, shown in self.stimulus.segments(start, stop):
+            yield begin, end, self.stimulus.driven(self.equation, shown)
+
+
+def _stimulus(config: SimulationConfig, *, seed: int) -> Stimulus | None:
+    if config.external_input.kind == "none":
+        return None
+    return Stimulus.from_config(
+        config.external_input,
+        make_movie(config.external_input, seed=seed),
+        n_neurons=config.n_neurons,
+        n_frames=config.n_frames,
+    )
 
 
 def _generator(sequence: np.random.SeedSequence) -> torch.Generator:
@@ -172,21 +205,29 @@ def _step_std(config: SimulationConfig) -> float:
 
 
 def _resume_key(
-    config: SimulationConfig, weight: Float[np.ndarray, "N N"], *, seed: int, device: str
+    config: SimulationConfig,
+    weight: Float[np.ndarray, "N N"],
+    stimulus: Stimulus | None,
+    *,
+    seed: int,
+    device: str,
 ) -> str:
     return digest(
         {
             "config": config.model_dump(mode="json"),
             "seed": seed,
-            "weight": hashlib.sha256(
-                np.ascontiguousarray(weight).data
-            ).hexdigest(),  # a connectivity file may have changed
+            "weight": _sha256(weight),  # a connectivity or movie file may have changed
+            "movie": None if stimulus is None else _sha256(stimulus.movie),
             "device": device,
             "threads": torch.get_num_threads(),
             "versions": provenance(stamp=False)["versions"],
             "code": code_digest("neuralgnn.simulate", "neuralgnn.data"),
         }
     )
+
+
+def _sha256(values: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
 
 
 def _check_memory(n_neurons: int) -> None:

@@ -10,24 +10,32 @@ import xarray as xr
 from jaxtyping import Int
 
 from neuralgnn.simulate.rate import PARAMETERS, RateEquation
+from neuralgnn.simulate.stimulus import Stimulus
 
 _GRID_POINTS = 2001
 _GRID_MARGIN = 1.2  # of the recorded range: rollouts of a fitted model may leave it a little
 
 
 def truth_dataset(
-    equation: RateEquation, types: Int[np.ndarray, " N"], *, low: float, high: float
+    equation: RateEquation,
+    types: Int[np.ndarray, " N"],
+    *,
+    low: float,
+    high: float,
+    stimulus: Stimulus | None = None,
 ) -> xr.Dataset:
     """Weights, types, per-neuron parameters and tabulated functions of a simulation.
 
     ``update(type_index, grid)`` is what a neuron does by itself, offset included;
-    ``transfer(receiver_type, sender_type, grid)`` is psi_ij without gain.
+    ``transfer(receiver_type, sender_type, grid)`` is psi_ij without gain. A hidden movie is
+    ``movie(movie_frame, row, column)``, and ``driven(row, column)`` the neuron of each pixel.
 
     Args:
         equation: The equation that was integrated, on the CPU.
         types: Type of each neuron, numbered 0 .. K - 1.
         low: Smallest recorded activity.
         high: Largest recorded activity.
+        stimulus: What drove the neurons from outside.
     """
     half = _GRID_MARGIN * max(high - low, 1e-3) / 2
     grid = np.linspace((low + high) / 2 - half, (low + high) / 2 + half, _GRID_POINTS)
@@ -51,6 +59,17 @@ def truth_dataset(
     for name, unit in PARAMETERS.items():
         values = getattr(equation, name).numpy()
         variables[name] = ("neuron", values, _about(name.replace("_", " "), unit))
+    movie_attrs = {}
+    if stimulus is not None:
+        pixels = ("row", "column")
+        variables["movie"] = (("movie_frame", *pixels), stimulus.movie, _about("movie", "1"))
+        variables["driven"] = (pixels, stimulus.neurons, _about("driven neuron", "1"))
+        movie_attrs = {
+            "movie_n_frames": stimulus.n_frames,
+            "movie_mode": stimulus.mode,
+            "movie_burn_in": stimulus.burn_in,
+            "movie_frame_of": "floor(frame (movie frames - 1) / movie_n_frames)",
+        }
     return xr.Dataset(
         variables,
         coords={"grid": ("grid", grid, _about("activity x", "activity"))},
@@ -58,7 +77,8 @@ def truth_dataset(
             "transfer_kind": equation.transfer,
             "function": equation.function,
             "slope": equation.slope,
-        },
+        }
+        | movie_attrs,
     )
 
 

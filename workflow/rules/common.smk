@@ -122,13 +122,14 @@ def simulation_threads(wildcards):
     return 1 if experiment_of(wildcards).simulation.n_neurons <= 2000 else 2
 
 
-def connectivity_file_of(wildcards):
-    """The file that connection weights come from, if they do."""
-    connectivity = experiment_of(wildcards).simulation.connectivity
-    if connectivity.kind != "file":
-        return []
-    path = Path(connectivity.path)
-    return [str(path / "zarr.json" if path.suffix == ".zarr" else path)]
+def simulation_files_of(wildcards):
+    """Files that connection weights and a movie come from, if they do."""
+    simulation = experiment_of(wildcards).simulation
+    sources = [simulation.connectivity]
+    if simulation.external_input.kind == "movie":
+        sources.append(simulation.external_input.source)
+    paths = [Path(source.path) for source in sources if source.kind == "file"]
+    return [str(path / "zarr.json" if path.suffix == ".zarr" else path) for path in paths]
 
 
 # Targets.

@@ -4,7 +4,7 @@
 rule simulate:
     """Draws one assembly and records it, with its truth in a group of its own."""
     input:
-        connectivity=connectivity_file_of,
+        files=simulation_files_of,
     output:
         recording=RECORDING,
     log:
