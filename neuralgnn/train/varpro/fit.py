@@ -1,14 +1,15 @@
 r"""A model fitted by variable projection. Axes: T frames, N neurons, K coefficients, D latents.
 
 1. *Search*: psi as a spline, found from a few receiving neurons (``search``), from several
-   starting shapes, then on finer knots where it bends.
+   starting shapes, then on finer knots where it bends. Where psi differs between neurons, this is
+   where its groups start from (``groups``).
 2. *Rows*: W and a spline phi for every neuron (``rows``).
 3. *Latents*: the update functions of all neurons through latent vectors (``latent``).
 4. *Distil*: the MLPs of the graph network learn psi and phi (``distil``).
 5. *Solve*: W once more, with the MLPs in place.
 """
 
-__all__ = ["Samples", "Search", "find_transfer", "fit_model"]
+__all__ = ["Search", "find_transfer", "fit_model"]
 
 import logging
 from collections.abc import Callable
@@ -22,9 +23,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neuralgnn.models import AssemblyGNN
+from neuralgnn.models.mlp import MLP
+from neuralgnn.models.pair import PairTransfer
 from neuralgnn.train.varpro.distil import covering_rows, fit_mlp
 from neuralgnn.train.varpro.latent import fit_latent_curves
-from neuralgnn.train.varpro.rows import GramFactor, RowSystem, solve_weights
+from neuralgnn.train.varpro.samples import Samples, subsample
 from neuralgnn.train.varpro.search import (
     SearchData,
     SearchState,
@@ -32,22 +35,15 @@ from neuralgnn.train.varpro.search import (
     search_transfer,
     start_coefficients,
 )
+from neuralgnn.train.varpro.solve import solve_model_weights, solve_updates
 from neuralgnn.train.varpro.splines import SplineBasis, quantile_knots, refined_knots
+from neuralgnn.train.varpro.transfer import TransferSplines
 
 logger = logging.getLogger(__name__)
 
-_TABLE_POINTS = 1 << 15
-_ROW_BLOCK_BYTES = 1 << 28
 _AGREEMENT = 0.02
 _MOST_POINTS = 1400  # of the update functions' distillation; its cost grows with the cube
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Activity and its rate of change at some frames."""
-
-    x: Float[Tensor, "T N"]
-    y: Float[Tensor, "T N"]
+_MOST_TRANSFER_POINTS = 800
 
 
 @dataclass(frozen=True)
@@ -70,6 +66,12 @@ class Search:
         """Splines on the current knots."""
         assert self.knots is not None
         return SplineBasis(self.knots)
+
+    def transfer(self, n_neurons: int) -> TransferSplines:
+        """What was found, as functions of every neuron."""
+        assert self.knots is not None and self.state is not None
+        groups = torch.zeros(n_neurons, dtype=torch.long)
+        return TransferSplines(self.knots, self.state.coefficients[None], groups)
 
 
 def find_transfer(
@@ -104,7 +106,7 @@ def find_transfer(
     Returns:
         The finished search: its ``state`` holds the coefficients on its ``basis``.
     """
-    sample = _subsample(train.x)
+    sample = subsample(train.x)
     if search is None:
         search = Search(knots=quantile_knots(sample, n_coefficients[0]))
     data = _DataMaker(
@@ -150,7 +152,7 @@ def find_transfer(
 def fit_model(
     model: AssemblyGNN,
     train: Samples,
-    search: Search,
+    transfer: TransferSplines,
     *,
     n_update_coefficients: int,
     ridge: float,
@@ -158,22 +160,19 @@ def fit_model(
     """Fills a model in place from the found psi: rows, latent vectors, MLPs, rows again.
 
     Returns:
-        Relative errors of the two MLPs, by name.
+        Relative errors of the MLPs, by name; of several, the largest.
 
     Raises:
         ValueError: If W is not determined by the samples.
     """
-    assert search.state is not None
-    basis, c = search.basis, search.state.coefficients
     shared = not model.embedding.requires_grad
-    sample = _subsample(train.x)
-    update_basis = SplineBasis(refined_knots(basis, c, sample, n_update_coefficients))
-    grid = np.linspace(basis.knots[0], basis.knots[-1], _TABLE_POINTS)
-    table = torch.as_tensor(basis.curve(c, grid), device=train.x.device)
-    sent = _interpolate(train.x, grid, table)
-    coefficients, information = _solve_rows(train, sent, update_basis, ridge=ridge, shared=shared)
-
-    errors = {"transfer": _distil_transfer(model, basis, c, sample)}
+    sample = subsample(train.x)
+    update_basis = SplineBasis(
+        refined_knots(transfer.basis, transfer.all_functions, sample, n_update_coefficients)
+    )
+    coefficients, information = solve_updates(
+        train, transfer, update_basis, ridge=ridge, shared=shared
+    )
     if shared:
         curves, rows = coefficients[:1], torch.zeros(1, dtype=torch.long)
     else:
@@ -183,22 +182,90 @@ def fit_model(
             model.embedding[:, : latent.latent.shape[1]] = latent.latent.to(model.embedding)
         rows = covering_rows(latent.latent, n_most=_MOST_POINTS // (4 * update_basis.size))
         curves = latent.coefficients()[rows]
-    errors["update"] = _distil_update(model, update_basis, curves, rows, sample)
+    errors = {
+        "transfer": _distil_transfer(model, transfer, train),
+        "update": _distil_update(model, update_basis, curves, rows, sample),
+    }
     model.to(train.x.device)
-    _solve_with_model(model, train, grid, ridge=ridge)
+    solve_model_weights(model, train, transfer, ridge=ridge)
     return errors
 
 
-def _distil_transfer(model: AssemblyGNN, basis: SplineBasis, c: NDArray, sample: NDArray) -> float:
+def _distil_transfer(model: AssemblyGNN, transfer: TransferSplines, train: Samples) -> float:
+    if isinstance(model.transfer, PairTransfer):
+        return _distil_pair(model, model.transfer, transfer, train)
+    if model.transfer_input == "sender":
+        return _distil_sender(model, model.transfer, transfer, transfer.coefficients[0], train)
+    basis, c = transfer.basis, transfer.coefficients[0, 0]
     points = _fitting_points(basis)
     inputs = torch.as_tensor(points)[:, None] / model.activity_scale
     values = torch.as_tensor(basis.curve(c, points))
-    error = fit_mlp(model.transfer, inputs, values, _density(points, sample))
+    error = fit_mlp(model.transfer, inputs, values, _density(points, subsample(train.x)))
     # What every neuron sends at rest belongs to the update functions: psi(0) = 0.
     with torch.no_grad():
         last = cast(nn.Linear, model.transfer.layers[-1])
         last.bias.sub_(model.transfer(torch.zeros(1, 1)))
     return error
+
+
+def _distil_sender(
+    model: AssemblyGNN,
+    mlp: MLP,
+    transfer: TransferSplines,
+    functions: Float[np.ndarray, "G C"],
+    train: Samples,
+) -> float:
+    """An MLP learns each group's function at latent vectors from all over the group."""
+    points = _fitting_points(transfer.basis, per_interval=2)
+    n_most = max(1, _MOST_TRANSFER_POINTS // (len(points) * len(functions)))
+    a = model.embedding.detach().cpu().double()
+    x = torch.as_tensor(points)[:, None] / model.activity_scale
+    inputs, values, density = [], [], []
+    for group, c in enumerate(functions):
+        if len(functions) == 1:
+            members = torch.arange(len(a))
+        else:
+            members = (transfer.groups.cpu() == group).nonzero()[:, 0]
+        visited = _density(points, subsample(train.x[:, members.to(train.x.device)]))
+        for row in members[covering_rows(a[members], n_most=n_most)]:
+            inputs.append(torch.cat([x, a[row].expand(len(points), -1)], dim=1))
+            values.append(torch.as_tensor(transfer.basis.curve(c, points)))
+            density.append(visited * len(members))
+    return fit_mlp(mlp, torch.cat(inputs), torch.cat(values), torch.cat(density))
+
+
+def _distil_pair(
+    model: AssemblyGNN, psi: PairTransfer, transfer: TransferSplines, train: Samples
+) -> float:
+    """The terms learn the leading singular functions of psi, receivers by senders."""
+    n_receiving, n_groups, size = transfer.coefficients.shape
+    left, spread, right = np.linalg.svd(
+        transfer.coefficients.reshape(n_receiving, -1), full_matrices=False
+    )
+    a = model.embedding.detach().cpu().double()
+    groups = transfer.groups.cpu()
+    members = [(groups == group).nonzero()[:, 0] for group in range(n_receiving)]
+    rows = torch.cat([own[covering_rows(a[own], n_most=16)] for own in members])
+    errors = [0.0]
+    for m, (share, term) in enumerate(zip(psi.shares, psi.terms, strict=True)):
+        share, term = cast(MLP, share), cast(MLP, term)
+        if m >= len(spread):
+            _silence(term)
+            continue
+        values = torch.as_tensor(left[:, m])[groups[rows]] if n_receiving > 1 else left[0, m]
+        values = torch.as_tensor(values, dtype=torch.float64).expand(len(rows))
+        errors.append(fit_mlp(share, a[rows], values, torch.ones(len(rows))))
+        functions = (spread[m] * right[m]).reshape(n_groups, size)
+        errors.append(_distil_sender(model, term, transfer, functions, train))
+    return max(errors)
+
+
+def _silence(mlp: MLP) -> None:
+    """Makes a network's output zero."""
+    last = cast(nn.Linear, mlp.layers[-1])
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.zero_()
 
 
 def _distil_update(
@@ -254,57 +321,14 @@ def _refine(search: Search, stage: int, sample: NDArray, n_coefficients: int) ->
     old, c = search.basis, search.state.coefficients
     knots = refined_knots(old, c, sample, n_coefficients)
     grid = np.linspace(knots[0], knots[-1], 8001)
-    state = SearchState(SplineBasis(knots).project(grid, old.curve(c, grid)))
+    state = SearchState(SplineBasis(knots).project(grid, old.curve(c.T, grid)).T)
     return replace(search, stage=stage, knots=knots, state=state)
 
 
-def _solve_rows(
-    train: Samples, sent: Tensor, basis: SplineBasis, *, ridge: float, shared: bool
-) -> tuple[Float[Tensor, "N K"], Float[Tensor, "N K K"]]:
-    """Spline coefficients of every neuron's update function, and their information."""
-    n_samples, n_neurons = train.x.shape
-    factor = GramFactor.of(sent, ridge=ridge)
-    bytes_each = 8 * basis.size * (n_samples + 2 * n_neurons)
-    block = max(1, min(n_neurons, _ROW_BLOCK_BYTES // bytes_each))
-    coefficients, information = [], []
-    for receivers in torch.arange(n_neurons, device=train.x.device).split(block):
-        own = basis(train.x[:, receivers].T.double()).permute(1, 2, 0)
-        system = RowSystem(sent, factor, own, receivers)
-        normal, rhs = system.update_equations(train.y[:, receivers].T[:, :, None].double())
-        information.append(normal)
-        coefficients.append(rhs[:, :, 0])
-    normal, rhs = torch.cat(information), torch.cat(coefficients)
-    if shared:
-        normal, rhs = normal.sum(0, keepdim=True), rhs.sum(0, keepdim=True)
-    ridge_matrix = 1e-9 * normal.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
-    eye = torch.eye(basis.size, dtype=normal.dtype, device=normal.device)
-    return torch.linalg.solve(normal + ridge_matrix * eye, rhs), normal
-
-
-def _solve_with_model(model: AssemblyGNN, train: Samples, grid: NDArray, *, ridge: float) -> None:
-    """W for the model's own MLPs."""
-    at = torch.as_tensor(grid, dtype=torch.float32, device=train.x.device)
-    with torch.no_grad():
-        table = model.transfer(at[:, None] / model.activity_scale).double()
-        sent = _interpolate(train.x, grid, table)
-        update = torch.cat([model.self_update(x) for x in train.x.split(256)])
-        factor = GramFactor.of(sent, ridge=ridge)
-        model.weight.copy_(solve_weights(sent, factor, (train.y - update).double()))
-
-
-def _interpolate(x: Tensor, grid: NDArray, table: Tensor) -> Float[Tensor, "T N"]:
-    """Linear interpolation of a table on a regular grid, constant outside; float64."""
-    step = (grid[-1] - grid[0]) / (len(grid) - 1)
-    position = ((x.double() - grid[0]) / step).clamp_(0, len(grid) - 1)
-    index = position.long().clamp_(max=len(grid) - 2)
-    position -= index
-    return torch.lerp(table[index], table[index + 1], position)
-
-
-def _fitting_points(basis: SplineBasis) -> NDArray[np.float64]:
-    """Four points to every interval between knots."""
+def _fitting_points(basis: SplineBasis, *, per_interval: int = 4) -> NDArray[np.float64]:
+    """Some points to every interval between knots."""
     knots = basis.knots
-    inner = np.linspace(knots[:-1], knots[1:], 4, endpoint=False, axis=1).ravel()
+    inner = np.linspace(knots[:-1], knots[1:], per_interval, endpoint=False, axis=1).ravel()
     return np.append(inner, knots[-1])
 
 
@@ -313,11 +337,3 @@ def _density(points: NDArray, sample: NDArray) -> Float[Tensor, " M"]:
     edges = np.concatenate([[-np.inf], (points[1:] + points[:-1]) / 2, [np.inf]])
     share = np.histogram(sample, bins=edges)[0] / len(sample)
     return torch.as_tensor(share + 0.1 / len(points))
-
-
-def _subsample(x: Tensor, n_most: int = 400_000) -> NDArray[np.float64]:
-    """Some activity values, the extremes among them."""
-    flat = x.flatten()
-    step = max(1, len(flat) // n_most) | 1  # odd: does not fall in step with the neurons
-    values = flat[::step].cpu().numpy().astype(np.float64)
-    return np.concatenate([values, [float(flat.min()), float(flat.max())]])

@@ -1,0 +1,120 @@
+r"""Linear solves of a whole network. Axes: T frames, N neurons, K coefficients, M terms."""
+
+__all__ = ["solve_model_weights", "solve_updates"]
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from neuralgnn.models import AssemblyGNN
+from neuralgnn.models.pair import PairTransfer
+from neuralgnn.train.varpro.rows import GramFactor, RowSystem, solve_weights
+from neuralgnn.train.varpro.samples import Samples
+from neuralgnn.train.varpro.splines import SplineBasis
+from neuralgnn.train.varpro.transfer import TransferSplines, interpolate
+
+_ROW_BLOCK_BYTES = 1 << 28
+_FRAME_BLOCK = 256
+
+
+def solve_updates(
+    train: Samples,
+    transfer: TransferSplines,
+    basis: SplineBasis,
+    *,
+    ridge: float,
+    shared: bool = False,
+) -> tuple[Float[Tensor, "N K"], Float[Tensor, "N K K"]]:
+    """Spline coefficients of every neuron's update function, and their information.
+
+    Args:
+        train: Frames to solve with.
+        transfer: Transfer functions.
+        basis: Splines of the update functions.
+        ridge: Relative ridge on W.
+        shared: Whether all neurons have one update function; the first axis is then one.
+
+    Raises:
+        ValueError: If W is not determined by the samples.
+    """
+    n_samples, n_neurons = train.x.shape
+    bytes_each = 8 * basis.size * (n_samples + 2 * n_neurons)
+    block = max(1, min(n_neurons, _ROW_BLOCK_BYTES // bytes_each))
+    normal = train.x.new_empty(n_neurons, basis.size, basis.size, dtype=torch.float64)
+    rhs = train.x.new_empty(n_neurons, basis.size, dtype=torch.float64)
+    for group in range(transfer.n_receiving):
+        sent = transfer.sent(train.x, receiving=group)
+        factor = GramFactor.of(sent, ridge=ridge)
+        for receivers in transfer.receivers(group).split(block):
+            own = basis(train.x[:, receivers].T.double()).permute(1, 2, 0)
+            system = RowSystem(sent, factor, own, receivers)
+            target = train.y[:, receivers].T[:, :, None].double()
+            normal[receivers], sides = system.update_equations(target)
+            rhs[receivers] = sides[:, :, 0]
+    if shared:
+        normal, rhs = normal.sum(0, keepdim=True), rhs.sum(0, keepdim=True)
+    ridge_matrix = 1e-9 * normal.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
+    eye = torch.eye(basis.size, dtype=normal.dtype, device=normal.device)
+    return torch.linalg.solve(normal + ridge_matrix * eye, rhs), normal
+
+
+@torch.no_grad()
+def solve_model_weights(
+    model: AssemblyGNN, train: Samples, transfer: TransferSplines, *, ridge: float
+) -> None:
+    """Puts into a model the W that fits its own functions best.
+
+    Args:
+        model: Model, changed in place.
+        train: Frames to solve with.
+        transfer: Splines that psi was learned from; their grid tabulates a psi of the activity.
+        ridge: Relative ridge on W.
+    """
+    update = torch.cat([model.self_update(x) for x in train.x.split(_FRAME_BLOCK)])
+    target = (train.y - update).double()
+    if isinstance(model.transfer, PairTransfer):
+        model.weight.copy_(_pair_weights(model, model.transfer, train, target, ridge=ridge))
+        return
+    if model.transfer_input == "activity":
+        at = torch.as_tensor(transfer.grid, dtype=torch.float32, device=train.x.device)
+        table = model.transfer(at[:, None] / model.activity_scale).double()
+        sent = interpolate(train.x, transfer.grid, table)
+    else:
+        sent = torch.cat([model.sent(x) for x in train.x.split(_FRAME_BLOCK)]).double()
+    model.weight.copy_(solve_weights(sent, GramFactor.of(sent, ridge=ridge), target))
+
+
+def _pair_weights(
+    model: AssemblyGNN,
+    psi: PairTransfer,
+    train: Samples,
+    target: Float[Tensor, "T N"],
+    *,
+    ridge: float,
+) -> Float[Tensor, "N N"]:
+    """Rows of W for a psi of the pair: every receiver mixes the terms' Gram matrices its way."""
+    blocks = train.x.split(_FRAME_BLOCK)
+    terms = torch.cat([psi.sender_terms(model.sender_state(x)) for x in blocks], dim=1).double()
+    shares = psi.receiver_shares(model.embedding).double()  # (N, M)
+    n_terms = len(terms)
+    pairs = [(m, n) for m in range(n_terms) for n in range(m, n_terms)]
+    grams = [terms[m].T @ terms[n] for m, n in pairs]
+    grams = [gram + gram.T if m != n else gram for (m, n), gram in zip(pairs, grams, strict=True)]
+    sides = terms.mT @ target  # (M, senders, receivers)
+    weight = torch.empty_like(sides[0])
+    for i, c in enumerate(shares):
+        gram = sum(c[m] * c[n] * part for (m, n), part in zip(pairs, grams, strict=True))
+        assert isinstance(gram, Tensor)
+        inverse_of = torch.stack([c @ sides[:, :, i], torch.zeros_like(c[0]).expand(len(gram))], 1)
+        inverse_of[i, 1] = 1
+        gram.diagonal().add_(ridge * gram.diagonal().mean())
+        factor, info = torch.linalg.cholesky_ex(gram)
+        if info != 0:
+            raise ValueError(
+                f"the Gram matrix of what neuron {i} receives is singular (minor {int(info)}): "
+                "use more samples than neurons, a longer recording, or a larger ridge"
+            )
+        u, column = torch.cholesky_solve(inverse_of, factor).T
+        weight[i] = u - column * (u[i] / column[i])  # w_ii = 0
+        weight[i, i] = 0
+    return weight
