@@ -2,6 +2,8 @@
 
 __all__ = [
     "DriftTarget",
+    "FieldConfig",
+    "FieldFitConfig",
     "FiniteDifferenceTarget",
     "FitConfig",
     "ModelConfig",
@@ -40,6 +42,50 @@ class FiniteDifferenceTarget(Section):
 Target = Annotated[DriftTarget | FiniteDifferenceTarget, Field(discriminator="kind")]
 
 
+class FieldConfig(Section):
+    """A hidden field Omega(place, time) that multiplies what the neurons on a grid receive.
+
+    A network of sines (SIREN), squared. Which neurons it drives and where they are is known; its
+    values are not.
+    """
+
+    shape: tuple[PositiveInt, PositiveInt]
+    """Rows and columns of the grid of driven neurons."""
+    first_neuron: NonNegativeInt = 0
+    """Neuron of the first pixel; the others follow row by row."""
+    hidden: PositiveInt = 128
+    """Width of the hidden layers."""
+    n_layers: PositiveInt = 5
+    """Hidden layers after the first one."""
+    omega_0: PositiveFloat = 30.0
+    """Factor in every sine."""
+
+
+class FieldFitConfig(Section):
+    """How varpro fits a model's field.
+
+    Over short stretches of time the field is solved for in turn with W; then the network learns
+    it, and is trained together with W.
+    """
+
+    n_stretches: PositiveInt = 240
+    """Stretches of the training time on each of which the field is constant at first."""
+    n_rounds: PositiveInt = 8
+    """Turns of field and W over stretches."""
+    n_update_coefficients: Annotated[int, Field(ge=6)] = 14
+    """Spline coefficients of phi in those turns."""
+    n_steps: PositiveInt = 800
+    """Adam steps of the network on the field over stretches."""
+    n_joint_steps: PositiveInt = 300
+    """Adam steps of the network on the residual of the rates of change, between solves for W."""
+    n_turns: PositiveInt = 2
+    """Turns of network and W."""
+    batch_size: PositiveInt = 2048
+    """Points of place and time per step."""
+    learning_rate: PositiveFloat = 3e-4
+    """Adam learning rate of the network; it falls along a cosine in each part."""
+
+
 class ModelConfig(Section):
     """The graph neural network dx_i/dt = phi(a_i, x_i) + sum_j W_ij psi(x_j)."""
 
@@ -58,6 +104,8 @@ class ModelConfig(Section):
     """Width of the hidden layers."""
     activation: Literal["relu", "tanh", "silu"] = "relu"
     """Nonlinearity between the layers."""
+    field: FieldConfig | None = None
+    """A hidden field that drives some neurons; null: none."""
 
 
 class VarproConfig(Section):
@@ -93,6 +141,8 @@ class VarproConfig(Section):
     """Groups with a smaller share of the neurons are merged into their nearest neighbour."""
     ridge: NonNegativeFloat = 1e-10
     """Ridge on W relative to the mean diagonal of the Gram matrix [1]."""
+    field: FieldFitConfig = FieldFitConfig()
+    """How the model's field is fitted, if it has one."""
 
 
 class SgdConfig(Section):
@@ -149,6 +199,17 @@ class FitConfig(Section):
 
     @model_validator(mode="after")
     def _supported(self) -> Self:
+        if self.model.field is not None:
+            if self.trainer.kind != "varpro":
+                raise ValueError(
+                    f"model.field is fitted by trainer.kind = 'varpro' only, found "
+                    f"'{self.trainer.kind}'"
+                )
+            if self.model.transfer_input == "pair":
+                raise ValueError(
+                    "model.field with model.transfer_input = 'pair' is not fitted: allowed are "
+                    "'activity' and 'sender'"
+                )
         if self.model.transfer_input != "activity" and self.model.embedding == "fixed":
             raise ValueError(
                 f"model.transfer_input = '{self.model.transfer_input}' needs latent vectors that "

@@ -5,9 +5,10 @@ __all__ = ["AssemblyGNN"]
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from neuralgnn.models.field import SirenField
 from neuralgnn.models.mlp import MLP
 from neuralgnn.models.pair import PairTransfer
 from neuralgnn.models.tabulate import interpolate
@@ -21,6 +22,9 @@ class AssemblyGNN(nn.Module):
     or :math:`\psi(a_j, x_j)` with ``transfer_input = "sender"``, or :math:`\psi(a_i, a_j, x_j)`
     with ``"pair"`` (:class:`PairTransfer`). All functions are evaluated once per neuron (and term)
     and multiplied by ``W``; the published code evaluates them once per edge.
+
+    With a ``field``, the sums of the neurons on its grid are multiplied by :math:`\Omega_i(t)`
+    (:class:`SirenField`), and every call says at which frames of the recording it is.
 
     Inputs of the MLPs are divided by ``activity_scale``, a constant of the recording that keeps
     them near one.
@@ -39,6 +43,7 @@ class AssemblyGNN(nn.Module):
         n_layers: Linear layers of the MLPs.
         activation: Nonlinearity of the MLPs.
         activity_scale: Constant that inputs of phi and psi are divided by [activity].
+        field: Arguments of the hidden field; None for a network that nothing drives.
         generator: Where initial parameters are drawn from; None for PyTorch's global state.
 
     Attributes:
@@ -58,6 +63,7 @@ class AssemblyGNN(nn.Module):
         n_layers: int = 3,
         activation: Literal["relu", "tanh", "silu"] = "relu",
         activity_scale: float = 1.0,
+        field: dict[str, Any] | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -72,6 +78,8 @@ class AssemblyGNN(nn.Module):
             "activation": activation,
             "activity_scale": activity_scale,
         }
+        if field is not None:
+            self.arguments["field"] = dict(field)
         self.n_neurons = n_neurons
         self.transfer_input = transfer_input
         self.activity_scale = activity_scale
@@ -86,21 +94,48 @@ class AssemblyGNN(nn.Module):
         weight = torch.randn(n_neurons, n_neurons, generator=generator)
         weight *= 0.1 * n_neurons**-0.5
         self.weight = nn.Parameter(weight.fill_diagonal_(0))
+        self.field = None if field is None else SirenField(**field, generator=generator)  # Omega
+        if self.field is not None and self.field.neurons.stop > n_neurons:
+            raise ValueError(
+                f"the field drives neurons {self.field.neurons.start}.."
+                f"{self.field.neurons.stop - 1}, but there are only {n_neurons} "
+                f"(0..{n_neurons - 1}); is its shape that of the grid?"
+            )
 
     def forward(
-        self, x: Float[Tensor, "B N"], *, grid: Float[Tensor, " G"] | None = None
+        self,
+        x: Float[Tensor, "B N"],
+        *,
+        frames: Int[Tensor, " B"] | None = None,
+        grid: Float[Tensor, " G"] | None = None,
     ) -> Float[Tensor, "B N"]:
         """Rate of change of every neuron.
 
         Args:
             x: Activity.
+            frames: Frame of the recording that each row is at; needed with a field.
             grid: Evenly spaced activities, from below the lowest to above the highest one, that
                 psi is evaluated at and interpolated between; None evaluates it at ``x``. Only
                 for a psi of the activity alone.
         """
-        if grid is None:
-            return self.self_update(x) + self.inflow(x)
-        return self.self_update(x) + self.message(self.sent_from_table(x, grid))
+        inflow = self.inflow(x) if grid is None else self.message(self.sent_from_table(x, grid))
+        return self.self_update(x) + self.driven(inflow, frames)
+
+    def driven(
+        self, inflow: Float[Tensor, "B N"], frames: Int[Tensor, " B"] | None
+    ) -> Float[Tensor, "B N"]:
+        """What neurons receive, multiplied by the field where the model has one.
+
+        Raises:
+            ValueError: If the model has a field and no frames are given.
+        """
+        if self.field is None:
+            return inflow
+        if frames is None:
+            raise ValueError("the model has a field of place and time: say at which frames")
+        drive = torch.ones_like(inflow)
+        drive[:, self.field.neurons] = self.field.at(frames).to(inflow)
+        return drive * inflow
 
     def connectivity(self) -> Float[Tensor, "N N"]:
         """Weights with a zero diagonal: no neuron sends to itself."""

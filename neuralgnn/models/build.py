@@ -14,6 +14,7 @@ def build_model(
     n_neurons: int,
     activity_scale: float,
     generator: torch.Generator | None,
+    n_frames: int | None = None,
 ) -> AssemblyGNN:
     """Returns a freshly initialised model on the CPU.
 
@@ -22,9 +23,11 @@ def build_model(
         n_neurons: Number of neurons of the recording.
         activity_scale: Constant that inputs of phi and psi are divided by [activity].
         generator: Where initial parameters are drawn from.
+        n_frames: Frames of the recording; needed for a field, whose time they are.
 
     Raises:
-        ValueError: If there is no neuron, or the scale is not a positive finite number.
+        ValueError: If there is no neuron, the scale is not a positive finite number, or a field
+            does not fit.
     """
     if n_neurons < 1:
         raise ValueError(f"n_neurons is {n_neurons}; a model needs at least one")
@@ -33,6 +36,11 @@ def build_model(
             f"activity_scale is {activity_scale}; it must be positive and finite. "
             "Is the activity constant, or not finite?"
         )
+    field = None
+    if config.field is not None:
+        if n_frames is None:
+            raise ValueError("a model with a field needs n_frames, the length of the recording")
+        field = config.field.model_dump(mode="json") | {"n_frames": n_frames}
     return AssemblyGNN(
         n_neurons,
         embedding_dim=config.embedding_dim,
@@ -43,5 +51,6 @@ def build_model(
         n_layers=config.n_layers,
         activation=config.activation,
         activity_scale=activity_scale,
+        field=field,
         generator=generator,
     )

@@ -102,6 +102,7 @@ def find_group_transfer(
     min_share: float,
     max_iterations: int,
     ridge: float,
+    prepare: Callable[[Samples, TransferSplines], Samples] = lambda samples, transfer: samples,
     search: GroupSearch | None = None,
     on_progress: Callable[[GroupSearch], None] = lambda search: None,
 ) -> tuple[TransferSplines, float]:
@@ -113,8 +114,10 @@ def find_group_transfer(
         train: Frames to search with.
         held_out: Frames that decide.
         solve: Frames to solve the update functions with.
+        prepare: Finds what drives neurons, for the psi found so far, before that solve.
         by: Whether psi depends on the sender or on the pair of receiver and sender.
-        order: All neurons in the order in which receivers are taken.
+        order: Neurons in the order in which receivers are taken; those that something unknown
+            drives left out.
         n_receivers: Receivers that are searched with, for a psi of the pair of each group.
         n_coefficients: Spline coefficients of each stage.
         n_update_coefficients: Spline coefficients of phi.
@@ -137,7 +140,8 @@ def find_group_transfer(
         basis = SplineBasis(
             refined_knots(transfer.basis, transfer.all_functions, sample, n_update_coefficients)
         )
-        coefficients, information = solve_updates(solve, transfer, basis, ridge=ridge)
+        samples = prepare(solve, transfer)
+        coefficients, information = solve_updates(samples, transfer, basis, ridge=ridge)
         latent = fit_latent_curves(coefficients, information, n_latent=n_latent).latent
         labels = cluster_rows(
             latent.cpu().numpy(), max_clusters=max_groups, min_share=min_share, seed=0

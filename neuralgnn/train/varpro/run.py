@@ -19,6 +19,7 @@ from neuralgnn.train.progress import Progress
 from neuralgnn.train.resume import ResumePoint
 from neuralgnn.train.varpro.fit import Search, find_transfer, fit_model
 from neuralgnn.train.varpro.groups import GroupSearch, find_group_transfer
+from neuralgnn.train.varpro.hidden import HiddenField
 from neuralgnn.train.varpro.samples import Samples
 from neuralgnn.train.varpro.search import SearchState
 from neuralgnn.train.varpro.transfer import TransferSplines
@@ -63,6 +64,9 @@ def run_varpro(
     assert isinstance(trainer, VarproConfig)
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(recording.n_neurons, generator=generator)
+    hidden = HiddenField.of(config, recording, device=device)
+    if hidden is not None:
+        order = hidden.without_driven(order)
     receivers = order[: trainer.n_receivers].sort().values
     settings = config.model_dump(mode="json", exclude={"device", "seeds"})
     code = code_digest("neuralgnn.models", "neuralgnn.train")
@@ -79,6 +83,12 @@ def run_varpro(
     train = load(train_frames[:-1], n_search)
     samples = load(train_frames[:-1], n_samples)
     by = config.model.transfer_input
+
+    def prepare(samples: Samples, transfer: TransferSplines) -> Samples:
+        if hidden is None:
+            return samples
+        return hidden.driven(samples, hidden.estimate(samples, transfer))
+
     with Progress("varpro search, at most", bound, show=progress) as bar:
 
         def on_progress(search: Search | GroupSearch) -> None:
@@ -108,7 +118,8 @@ def run_varpro(
                 error,
                 train=train,
                 held_out=held_out,
-                solve=samples,
+                # Groups need no more; what drives neurons is estimated at them every time.
+                solve=samples if hidden is None else train,
                 by=by,
                 order=order.to(device),
                 n_receivers=trainer.n_receivers,
@@ -119,6 +130,7 @@ def run_varpro(
                 min_share=trainer.min_group_share,
                 max_iterations=trainer.max_iterations,
                 ridge=trainer.ridge,
+                prepare=prepare,
                 search=store.load("groups"),
                 on_progress=on_progress,
             )
@@ -127,7 +139,13 @@ def run_varpro(
         n_neurons=recording.n_neurons,
         activity_scale=float(samples.x.std()),
         generator=generator,
+        n_frames=recording.n_frames,
     )
+    drive = None
+    if hidden is not None:
+        drive = hidden.estimate(train, transfer)
+        drive = hidden.estimate(samples, transfer, start=drive)
+        samples = hidden.driven(samples, drive)
     errors = fit_model(
         model,
         samples,
@@ -135,6 +153,8 @@ def run_varpro(
         n_update_coefficients=trainer.n_update_coefficients,
         ridge=trainer.ridge,
     )
+    if hidden is not None and drive is not None:
+        errors |= hidden.learn(model, samples, transfer, drive, generator=generator)
     logger.info("relative errors of the MLPs: %s", errors)
     step = len(store.history)
     name = f"checkpoint_{step:08d}.pt"
@@ -163,7 +183,7 @@ class _Loader:
         chosen = frames.start + np.linspace(0, len(frames) - 1, n_frames).round().astype(int)
         x = self.recording.activity(chosen)
         y = target(self.recording, chosen, kind=self.kind)
-        return Samples(*(torch.from_numpy(values).to(self.device) for values in (x, y)))
+        return Samples(*(torch.from_numpy(v).to(self.device) for v in (x, y, chosen)))
 
 
 class _SearchStore:

@@ -47,8 +47,9 @@ def solve_updates(
         factor = GramFactor.of(sent, ridge=ridge)
         for receivers in transfer.receivers(group).split(block):
             own = basis(train.x[:, receivers].T.double()).permute(1, 2, 0)
-            system = RowSystem(sent, factor, own, receivers)
+            system = RowSystem(sent, factor, train.undriven(own, receivers), receivers)
             target = train.y[:, receivers].T[:, :, None].double()
+            target = train.undriven(target, receivers)
             normal[receivers], sides = system.update_equations(target)
             rhs[receivers] = sides[:, :, 0]
     if shared:
@@ -72,6 +73,8 @@ def solve_model_weights(
     """
     update = torch.cat([model.self_update(x) for x in train.x.split(_FRAME_BLOCK)])
     target = (train.y - update).double()
+    if train.drive is not None:
+        target /= train.drive
     if isinstance(model.transfer, PairTransfer):
         model.weight.copy_(_pair_weights(model, model.transfer, train, target, ridge=ridge))
         return
