@@ -11,6 +11,7 @@ import torch
 import xarray as xr
 from jaxtyping import Float, Int
 
+from neuralgnn.analyse.field import TrueField, field_frames, mean_drive
 from neuralgnn.analyse.gauge import Canonical, canonical, canonical_truth
 from neuralgnn.analyse.rollout import Drift
 from neuralgnn.analyse.truth import Truth
@@ -31,11 +32,14 @@ class Case:
         config: The analysis section.
         activity: Evenly spaced frames of the training stretch.
         n_train: Frames of the training stretch.
-        held_out: The other frames.
+        held_out: The other frames; for a model with a field, the last as many frames of the
+            training stretch, because a field is known only at times that it was fitted to.
         fitted: The model in the canonical gauge.
         truth: What the simulation knows; None for a recording without truth.
         true: The truth in the same gauge.
         true_drift: True rate of change on ``device``.
+        true_field: What multiplied the messages to driven neurons; None if nothing did.
+        has_movie: Whether the true rate of change depends on the frame.
         per_sender: Whether scales of psi are those of each sender.
         device: Where to compute.
         seed: Seed of what is drawn.
@@ -51,6 +55,8 @@ class Case:
     truth: Truth | None
     true: Canonical | None
     true_drift: Drift | None
+    true_field: TrueField | None
+    has_movie: bool
     per_sender: bool
     device: torch.device
     seed: int
@@ -59,6 +65,10 @@ class Case:
     def time_unit(self) -> str:
         """The recording's unit of time."""
         return str(self.recording.attrs.get("time_unit", "time unit"))
+
+    def driven(self, frames: Int[np.ndarray, " F"]) -> Int[np.ndarray, " F"] | None:
+        """Frames, for a true rate of change that depends on them; else None."""
+        return frames if self.has_movie else None
 
     @property
     def types(self) -> Int[np.ndarray, " N"] | None:
@@ -86,9 +96,16 @@ def make_case(
     train, held_out = recording.split(validation_fraction)
     activity = recording.activity(train[:: -(-len(train) // _SAMPLE)])
     model = copy.deepcopy(model).to(device).eval()
+    if model.field is not None:
+        held_out = train[-len(held_out) :]
+    true_field = TrueField.from_truth(truth)
     known = None if truth is None else Truth.from_dataset(truth)
     # If psi differs between senders in one description, the other is scaled per sender too.
     per_sender = model.transfer_input == "sender" or (known is not None and known.kind != "shared")
+    some = field_frames(len(train), n_frames=recording.n_frames)
+    drives = [
+        mean_drive(field, some, n_neurons=recording.n_neurons) for field in (model, true_field)
+    ]
     return Case(
         recording=recording,
         model=model,
@@ -96,10 +113,14 @@ def make_case(
         activity=activity,
         n_train=len(train),
         held_out=held_out,
-        fitted=canonical(model, activity, per_sender=per_sender),
+        fitted=canonical(model, activity, per_sender=per_sender, drive=drives[0]),
         truth=known,
-        true=None if known is None else canonical_truth(known, activity, per_sender=per_sender),
+        true=None
+        if known is None
+        else canonical_truth(known, activity, per_sender=per_sender, drive=drives[1]),
         true_drift=None if true_drift is None else placed(true_drift, device=device),
+        true_field=true_field,
+        has_movie=truth is not None and "movie" in truth,
         per_sender=per_sender,
         device=torch.device(device),
         seed=seed,

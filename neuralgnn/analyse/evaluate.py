@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from neuralgnn.models.assembly import AssemblyGNN
@@ -24,13 +24,23 @@ def transfer_at(model: AssemblyGNN, x: Float[np.ndarray, "M S"]) -> Float[np.nda
     return _in_blocks(model, model.sent, x)
 
 
-def drift_at(model: AssemblyGNN, x: Float[np.ndarray, "M N"]) -> Float[np.ndarray, "M N"]:
-    """Predicts the rate of change of every neuron [activity/time unit]."""
+def drift_at(
+    model: AssemblyGNN, x: Float[np.ndarray, "M N"], frames: Int[np.ndarray, " M"] | None = None
+) -> Float[np.ndarray, "M N"]:
+    """Predicts the rate of change of every neuron [activity/time unit].
+
+    Args:
+        model: The model.
+        x: Activity.
+        frames: Frame of the recording that each row is at; needed for a model with a field.
+    """
     with torch.no_grad():
         connectivity = model.connectivity().T
-        return _in_blocks(
-            model, lambda block: model.self_update(block) + model.sent(block) @ connectivity, x
-        )
+        inflow = _in_blocks(model, lambda block: model.sent(block) @ connectivity, x)
+        if model.field is not None:
+            at = None if frames is None else torch.from_numpy(np.asarray(frames))
+            inflow = model.driven(torch.from_numpy(inflow), at).numpy()
+    return update_at(model, x) + inflow
 
 
 def _in_blocks(

@@ -27,6 +27,10 @@ The true description, :math:`\phi_i` and :math:`g_i W_{ij}` with :math:`\psi_{ij
 the same functional. Where the true psi depends on the receiver too, each type of receiver has
 scales and offsets of its own, hence so have the rows of W.
 
+Where a field :math:`\Omega_i(t)` multiplies the sums, a factor may move between it and the row
+:math:`W_i`: the mean of :math:`\Omega_i` over the training stretch is 1. Then psi(0) = 0 is part
+of the model, as what a silent neuron sends could not move to phi.
+
 The published procedure (median of psi on the last fifth of ±1.5 standard deviations, then a
 division by the gain 10) is in :func:`published_plateau`. It assumes that psi saturates there:
 for tanh(x/8) it gives a perfect model a slope of 0.959.
@@ -104,7 +108,11 @@ class Canonical:
 
 
 def canonical(
-    model: AssemblyGNN, activity: Float[np.ndarray, "T N"], *, per_sender: bool | None = None
+    model: AssemblyGNN,
+    activity: Float[np.ndarray, "T N"],
+    *,
+    per_sender: bool | None = None,
+    drive: Float[np.ndarray, " N"] | float = 1.0,
 ) -> Canonical:
     """Brings a fitted model to the canonical gauge.
 
@@ -113,6 +121,7 @@ def canonical(
         activity: Sample of the visited activity, for its percentiles.
         per_sender: Whether each sender has a scale of its own; None: if the model's psi depends
             on the sender. To be set where the *other* description depends on it.
+        drive: Mean over time of the field that multiplies each neuron's messages.
     """
     per_sender = model.transfer_input == "sender" if per_sender is None else per_sender
 
@@ -122,6 +131,7 @@ def canonical(
     gauge = find_gauge(transfer, *visited_range(activity, per_sender=per_sender))
     weight = model.weight.detach().cpu().numpy().astype(np.float64)
     np.fill_diagonal(weight, 0.0)
+    weight *= np.reshape(drive, (-1, 1))
     absorbed = weight @ np.broadcast_to(gauge.offset, len(weight))
     weight *= gauge.scale
     return Canonical(
@@ -134,7 +144,11 @@ def canonical(
 
 
 def canonical_truth(
-    truth: Truth, activity: Float[np.ndarray, "T N"], *, per_sender: bool | None = None
+    truth: Truth,
+    activity: Float[np.ndarray, "T N"],
+    *,
+    per_sender: bool | None = None,
+    drive: Float[np.ndarray, " N"] | float = 1.0,
 ) -> Canonical:
     """Brings the true network to the canonical gauge; the same functional as for a model.
 
@@ -143,10 +157,11 @@ def canonical_truth(
         activity: The same sample of activity that the model was brought to the gauge with.
         per_sender: Whether each sender has a scale of its own; None: if the true psi depends on
             the sender.
+        drive: Mean over time of the field that multiplies each neuron's messages.
     """
     per_sender = truth.kind != "shared" if per_sender is None else per_sender
     low, high = visited_range(activity, per_sender=per_sender)
-    weight = truth.weight * truth.gain[:, None]
+    weight = truth.weight * (truth.gain * drive)[:, None]
     np.fill_diagonal(weight, 0.0)
     absorbed = np.zeros(len(weight))
     receivers = range(truth.n_types) if truth.kind == "pair" else (0,)

@@ -57,7 +57,8 @@ def one_step(
     Args:
         model: The model.
         recording: The recording.
-        held_out: Frames that the fit did not see.
+        held_out: Frames that the fit did not see; of a model with a field, frames of the training
+            stretch, as a field is known there only.
         kind: Which rate of change the fit was made for.
         n_frames: At most so many frames are used.
 
@@ -65,7 +66,7 @@ def one_step(
         ValueError: If there are fewer than five held-out frames.
     """
     frames = consecutive_frames(held_out, n_frames=n_frames)
-    predicted = drift_at(model, recording.activity(frames))
+    predicted = drift_at(model, recording.activity(frames), frames)
     observed = target(recording, frames, kind=kind).astype(np.float64)
     residual = observed - predicted
     drift_r2 = drift_rmse = None

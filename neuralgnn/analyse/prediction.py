@@ -40,14 +40,18 @@ def predict(case: Case, *, rate_error: float) -> tuple[xr.Dataset, dict[str, flo
     """
     starts, n_frames = _starts(case)
     x0 = _states(case, starts)
-    learned = _run(case, learned_drift(case.model), x0, n_frames)
+    at = starts if case.model.field is not None else None
+    learned = _run(case, learned_drift(case.model), x0, n_frames, starts=at)
     if case.true_drift is None:
         windows = [case.recording.activity(range(s, s + n_frames + 1)) for s in starts.tolist()]
         true, compared = np.stack(windows), "recording"
     else:
-        true, compared = _run(case, case.true_drift, x0, n_frames), "true network"
+        true, compared = (
+            _run(case, case.true_drift, x0, n_frames, starts=case.driven(starts)),
+            "true network",
+        )
     dataset = _dataset(case, learned, true, starts)
-    exponents, horizon = _predictability(case, x0, rate_error=rate_error)
+    exponents, horizon = _predictability(case, x0, starts, rate_error=rate_error)
     attrs = about("largest Lyapunov exponent", f"1/{case.time_unit}")
     dataset["lyapunov"] = ("start", exponents, attrs)
     dataset.attrs |= {
@@ -145,9 +149,14 @@ def _states(case: Case, frames: Int[np.ndarray, " S"]) -> Float[Tensor, "S N"]:
 
 
 def _run(
-    case: Case, drift: Drift, x0: Float[Tensor, "S N"], n_frames: int
+    case: Case,
+    drift: Drift,
+    x0: Float[Tensor, "S N"],
+    n_frames: int,
+    *,
+    starts: Int[np.ndarray, " S"] | None = None,
 ) -> Float32[np.ndarray, "S F N"]:
-    return rollout(drift, x0, n_frames=n_frames, dt=case.recording.dt)
+    return rollout(drift, x0, n_frames=n_frames, dt=case.recording.dt, starts=starts)
 
 
 def _dataset(
@@ -167,20 +176,26 @@ def _dataset(
 
 
 def _predictability(
-    case: Case, x0: Float[Tensor, "S N"], *, rate_error: float
+    case: Case, x0: Float[Tensor, "S N"], starts: Int[np.ndarray, " S"], *, rate_error: float
 ) -> tuple[Float[np.ndarray, " S"], float]:
     """Lyapunov exponents of the truth (else of the model), and the horizon they set."""
     if case.true_drift is None:
         drift = learned_drift(copy.deepcopy(case.model).double())
+        at = starts if case.model.field is not None else None
     else:
         drift = placed(case.true_drift, device=str(case.device), dtype=torch.float64)
-        frames = consecutive_frames(case.held_out, n_frames=500)
+        frames, at = consecutive_frames(case.held_out, n_frames=500), case.driven(starts)
         x = case.recording.activity(frames)
         with torch.no_grad():
-            true = drift(torch.tensor(x, device=case.device).double()).cpu().numpy()
-        rate_error = float(np.sqrt(((drift_at(case.model, x) - true) ** 2).mean()))
+            states = torch.tensor(x, device=case.device).double()
+            true = drift(states, *(() if at is None else (frames,))).cpu().numpy()
+        rate_error = float(np.sqrt(((drift_at(case.model, x, frames) - true) ** 2).mean()))
     exponents = lyapunov_exponents(
-        drift, x0.double(), dt=case.recording.dt, n_frames=case.config.lyapunov_frames
+        drift,
+        x0.double(),
+        dt=case.recording.dt,
+        n_frames=case.config.lyapunov_frames,
+        starts=at,
     )
     horizon = horizon_frames(
         rate_error,

@@ -39,7 +39,8 @@ from torch import Tensor
 from neuralgnn.analyse.labels import about
 from neuralgnn.models.assembly import AssemblyGNN
 
-Drift = Callable[[Tensor], Tensor]
+Drift = Callable[..., Tensor]
+"""Rate of change of states; of a driven network, of states and their frames of the recording."""
 
 _ONE_THREAD = 2000  # neurons
 
@@ -54,7 +55,12 @@ def learned_drift(model: AssemblyGNN, *, offset: Float[Tensor, " N"] | None = No
     with torch.no_grad():
         connectivity = model.connectivity().T.contiguous()
 
-    def drift(x: Float[Tensor, "S N"]) -> Float[Tensor, "S N"]:
+    def drift(
+        x: Float[Tensor, "S N"], frames: Int[np.ndarray, " S"] | None = None
+    ) -> Float[Tensor, "S N"]:
+        if model.field is not None:
+            at = None if frames is None else torch.from_numpy(np.asarray(frames))
+            return model.self_update(x) + model.driven(model.sent(x) @ connectivity, at)
         rate = torch.addmm(model.self_update(x), model.sent(x), connectivity)
         return rate if offset is None else rate + offset
 
@@ -63,7 +69,12 @@ def learned_drift(model: AssemblyGNN, *, offset: Float[Tensor, " N"] | None = No
 
 @torch.no_grad()
 def rollout(
-    drift: Drift, x0: Float[Tensor, "S N"], *, n_frames: int, dt: float
+    drift: Drift,
+    x0: Float[Tensor, "S N"],
+    *,
+    n_frames: int,
+    dt: float,
+    starts: Int[np.ndarray, " S"] | None = None,
 ) -> Float32[np.ndarray, "S F N"]:
     """Integrates from every start; frame 0 is the start, F is ``n_frames + 1``.
 
@@ -74,13 +85,15 @@ def rollout(
         x0: Starts.
         n_frames: Steps.
         dt: Length of a step [time unit].
+        starts: Frame of the recording that each start is at, of a driven network.
     """
     frames = torch.empty(len(x0), n_frames + 1, x0.shape[1], device=x0.device)
     x = x0
     frames[:, 0] = x
     with _threads_for(x0):
         for frame in range(1, n_frames + 1):
-            x = x + dt * drift(x)
+            at = () if starts is None else (starts + frame - 1,)
+            x = x + dt * drift(x, *at)
             frames[:, frame] = x
     return frames.cpu().numpy()
 
@@ -140,7 +153,13 @@ def published_fit(
 
 @torch.no_grad()
 def lyapunov_exponents(
-    drift: Drift, x0: Float[Tensor, "S N"], *, dt: float, n_frames: int, discard: float = 0.2
+    drift: Drift,
+    x0: Float[Tensor, "S N"],
+    *,
+    dt: float,
+    n_frames: int,
+    discard: float = 0.2,
+    starts: Int[np.ndarray, " S"] | None = None,
 ) -> Float[np.ndarray, " S"]:
     """Largest Lyapunov exponent along the trajectory from every start [1/time unit].
 
@@ -154,6 +173,7 @@ def lyapunov_exponents(
         dt: Length of a step [time unit].
         n_frames: Frames in all.
         discard: Share of the frames that is discarded.
+        starts: Frame of the recording that each start is at, of a driven network.
 
     Raises:
         ValueError: If the starts are not in double precision.
@@ -170,8 +190,10 @@ def lyapunov_exponents(
     growth = torch.zeros(n_periods, len(x0), dtype=x0.dtype, device=x0.device)
     with _threads_for(x0):
         for period in range(n_periods):
-            for _ in range(every):
-                both = both + dt * drift(both.flatten(0, 1)).view_as(both)
+            for step_number in range(every):
+                frame = period * every + step_number
+                at = () if starts is None else (np.tile(starts + frame, 2),)
+                both = both + dt * drift(both.flatten(0, 1), *at).view_as(both)
             step = both[1] - both[0]
             length = step.norm(dim=1, keepdim=True).clamp_min(1e-300)
             growth[period] = (length / distance).log().squeeze(1)

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from neuralgnn.analyse.case import Case, finite, make_case
 from neuralgnn.analyse.changed import NetworkChange
 from neuralgnn.analyse.clusters import cluster_types, embedding_dataset, medoids, type_to_cluster
+from neuralgnn.analyse.field import field_dataset, field_frames
 from neuralgnn.analyse.functions import (
     functions_dataset,
     time_constants,
@@ -77,8 +78,8 @@ def analyse(
 
     Returns:
         Datasets by name of their store (``weights``, ``functions``, ``embedding``, ``rollout``,
-        ``identifiability``, ``montage``, ``changed_…``), and for each metric its ``value`` and
-        the ``ceiling`` that the recording sets, None where there is no such number.
+        ``identifiability``, ``montage``, ``field``, ``changed_…``), and for each metric its
+        ``value`` and the ``ceiling`` that the recording sets, None where there is no such number.
 
     Raises:
         ValueError: If model, truth and recording have different numbers of neurons, or the
@@ -116,6 +117,8 @@ def analyse(
             parts[f"changed_{name}"] = predict_changed(
                 case, name, change, true_factory=true_factory, representatives=neurons
             )
+    if case.model.field is not None:
+        parts["field"] = _field(case)
     if checkpoints:
         parts["montage"] = _montage(case, checkpoints, parts["functions"][0]["activity"].values)
     values = _one_step_scores(step, target_kind)
@@ -174,6 +177,23 @@ def _weights(case: Case, step: OneStep, sent: SentCovariance) -> Part:
     scores["weights_r2_identifiable"] = identifiable_r2(
         case.fitted.weight, case.true.weight, directions=directions
     )
+    return dataset, scores
+
+
+def _field(case: Case) -> Part:
+    dataset = field_dataset(
+        case.model,
+        field_frames(case.n_train, n_frames=case.recording.n_frames),
+        true=case.true_field,
+        time_unit=case.time_unit,
+        dt=case.recording.dt,
+    )
+    if case.true_field is None:
+        return dataset, {}
+    names = {"r2": "field_r2", "slope": "field_slope", "static_r2": "field_static_r2"}
+    scores = {ours: dataset.attrs[name] for name, ours in names.items()}
+    for name in ("r2", "slope"):
+        scores[f"field_{name}_published_correction"] = dataset.attrs[f"published_{name}"]
     return dataset, scores
 
 

@@ -68,6 +68,11 @@ class ExperimentConfig(Section):
                     f"fits.{name}.validation_fraction holds out {held_out} frames, too few for "
                     f"analysis.rollout.n_frames = {rollout.n_frames}"
                 )
+        if self.simulation.external_input.kind != "none" and self.analysis.changed_networks:
+            raise ValueError(
+                "analysis.changed_networks is not possible with simulation.external_input: the "
+                "movie belongs to the recorded network"
+            )
         n_types = len(self.simulation.neuron_types)
         for name, changed in self.analysis.changed_networks.items():
             if len(changed.type_fractions) != n_types:

@@ -70,7 +70,7 @@ class FieldFitConfig(Section):
 
     n_stretches: PositiveInt = 240
     """Stretches of the training time on each of which the field is constant at first."""
-    n_rounds: PositiveInt = 8
+    n_rounds: PositiveInt = 12
     """Turns of field and W over stretches."""
     n_update_coefficients: Annotated[int, Field(ge=6)] = 14
     """Spline coefficients of phi in those turns."""

@@ -9,6 +9,7 @@ stay follows from the mean difference between consecutive frames.
 __all__ = ["make_movie", "read_movie", "synthetic_movie"]
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -72,7 +73,8 @@ def synthetic_movie(
             f"frame_difference = {config.frame_difference:g} cannot be had with {config.n_frames} "
             f"frames of std = {config.std:g}: between {low} and {high} is possible"
         )
-    return movie(brentq(excess, shortest, longest, xtol=1e-3)).astype(np.float32)
+    scale = cast(float, brentq(excess, shortest, longest, xtol=1e-3))
+    return movie(scale).astype(np.float32)
 
 
 def read_movie(

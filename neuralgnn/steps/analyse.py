@@ -23,14 +23,16 @@ from neuralgnn.data.store import read_json, save_dataset, write_json
 from neuralgnn.models.checkpoint import load_model
 from neuralgnn.simulate.connectivity import draw_weights
 from neuralgnn.simulate.rate import RateEquation
+from neuralgnn.simulate.stimulus import DrivenEquation, Stimulus
 from neuralgnn.steps.folders import FitFolder
 
 logger = logging.getLogger(__name__)
 
 STORES = ("weights", "functions", "embedding", "rollout", "identifiability", "montage")
-"""Stores that every analysis leaves; one more for every changed network."""
+"""Stores that every analysis leaves; one more for a field, and for every changed network."""
 
 _GAUGE = "psi(0) = 0, psi increasing, largest |psi| = 1 where the activity is; W is g_i W_ij"
+_FIELD_GAUGE = "; the mean of every Omega_i over training frames is 1"
 
 
 def analyse_step(
@@ -70,7 +72,7 @@ def analyse_step(
         analysis,
         target_kind=fit.target.kind,
         validation_fraction=fit.validation_fraction,
-        true_drift=None if truth is None else RateEquation.from_truth(truth),
+        true_drift=None if truth is None else _true_drift(truth),
         true_factory=None if truth is None else _Factory(truth),
         changes={} if truth is None else _changes(source, truth, analysis, seed=seed),
         checkpoints=[folder.checkpoints / entry["file"] for entry in training["checkpoints"]],
@@ -87,7 +89,7 @@ def analyse_step(
         "fit": name,
         "trainer": fit.trainer.kind,
         "target": fit.target.kind,
-        "gauge": _GAUGE,
+        "gauge": _GAUGE + (_FIELD_GAUGE if "field" in datasets else ""),
         **costs,
         "provenance": provenance(settings, recording=source.digest),
         "metrics": {
@@ -97,6 +99,11 @@ def analyse_step(
     }
     _warn_of_unused(published or {}, metrics)
     write_json(folder.metrics, about)
+
+
+def _true_drift(truth: xr.Dataset) -> RateEquation | DrivenEquation:
+    equation, stimulus = RateEquation.from_truth(truth), Stimulus.from_truth(truth)
+    return equation if stimulus is None else DrivenEquation(equation, stimulus)
 
 
 class _Factory:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from neuralgnn.data import Recording, read_json, target
@@ -60,7 +60,7 @@ def select(
                 f"{fit_dir / entry['file']} has {model.n_neurons} neurons, the recording "
                 f"{recording.path} has {recording.n_neurons}: is it the fit of another recording?"
             )
-        error = _one_step_error(model, x, y)
+        error = _one_step_error(model, x, y, frames)
         errors.append({"file": entry["file"], "step": meta["step"], "error": error})
     finite = [entry for entry in errors if np.isfinite(entry["error"])]
     if not finite:
@@ -83,7 +83,19 @@ def _held_out(recording: Recording, validation_fraction: float, *, kind: str) ->
 
 
 @torch.no_grad()
-def _one_step_error(model: AssemblyGNN, x: Float[Tensor, "T N"], y: Float[Tensor, "T N"]) -> float:
-    pairs = zip(x.split(_BLOCK), y.split(_BLOCK), strict=True)
-    total = sum(float((model(some) - rate).double().square().sum()) for some, rate in pairs)
-    return (total / y.numel()) ** 0.5
+def _one_step_error(
+    model: AssemblyGNN,
+    x: Float[Tensor, "T N"],
+    y: Float[Tensor, "T N"],
+    frames: Int[np.ndarray, " T"],
+) -> float:
+    # A field is not known at held-out times: neurons that it drives do not count.
+    counted = torch.ones(model.n_neurons, dtype=torch.bool, device=x.device)
+    if model.field is not None:
+        counted[model.field.neurons] = False
+    blocks = zip(*(all_.split(_BLOCK) for all_ in (x, y, torch.from_numpy(frames))), strict=True)
+    total = sum(
+        float((model(some, frames=at) - rate)[:, counted].double().square().sum())
+        for some, rate, at in blocks
+    )
+    return (total / y[:, counted].numel()) ** 0.5

@@ -23,7 +23,7 @@ from neuralgnn.train.varpro.siren import fit_field
 from neuralgnn.train.varpro.splines import SplineBasis, refined_knots
 from neuralgnn.train.varpro.transfer import TransferSplines
 
-_LAST_ROUNDS = 3  # on all samples, from what a part of them gave
+_LAST_ROUNDS = 4  # on all samples, from what a part of them gave
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class HiddenField:
         n_left = n_neurons - n_driven
         if field.first_neuron + n_driven > n_neurons or n_left < 1:
             raise ValueError(
-                f"model.field drives {field.shape[0]} x {field.shape[1]} = {n_driven} neurons from "
-                f"first_neuron = {field.first_neuron} on, but the recording has {n_neurons} "
+                f"model.field drives {field.shape[0]} x {field.shape[1]} = {n_driven} neurons "
+                f"from first_neuron = {field.first_neuron} on, but the recording has {n_neurons} "
                 "neurons; at least one that nothing drives is needed"
             )
         neurons = torch.arange(n_driven, device=device) + field.first_neuron
@@ -86,18 +86,21 @@ class HiddenField:
             transfer: psi.
             start: An estimate from fewer samples, for which a few rounds are enough.
         """
-        own = self.settings.n_update_coefficients
-        knots = refined_knots(
-            transfer.basis, transfer.all_functions, subsample(samples.x[:, self.neurons]), own
-        )
+        if start is None:
+            activity = subsample(samples.x[:, self.neurons])
+            n = self.settings.n_update_coefficients
+            knots = refined_knots(transfer.basis, transfer.all_functions, activity, n)
+            basis, n_rounds = SplineBasis(knots), self.settings.n_rounds
+        else:
+            basis, n_rounds = start.basis, _LAST_ROUNDS
         return estimate_drive(
             samples,
             transfer.sent(samples.x),
             self.neurons,
-            SplineBasis(knots),
+            basis,
             n_stretches=self.settings.n_stretches,
             span=self.span,
-            n_rounds=self.settings.n_rounds if start is None else _LAST_ROUNDS,
+            n_rounds=n_rounds,
             ridge=self.ridge,
             start=start,
         )

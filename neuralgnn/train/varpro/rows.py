@@ -15,7 +15,7 @@ eliminating ``w`` and the multiplier of the constraint leaves a small system for
 Receivers that share their update function share ``d``: their systems are summed.
 """
 
-__all__ = ["GramFactor", "RowSystem", "solve_weights"]
+__all__ = ["GramFactor", "RowSystem", "solve_rows", "solve_weights"]
 
 from dataclasses import dataclass
 
@@ -150,7 +150,22 @@ def solve_weights(
     sent: Float[Tensor, "T N"], factor: GramFactor, target: Float[Tensor, "T N"]
 ) -> Float[Tensor, "N N"]:
     """Rows of W for given messages: ``min |z_i - P w_i|^2`` with ``w_ii = 0``, all at once."""
-    u = (factor.inverse @ (sent.T @ target)).T  # (N receivers, N senders)
-    multiplier = u.diagonal() / factor.inverse.diagonal()
-    w = u - multiplier[:, None] * factor.inverse
-    return w.fill_diagonal_(0)
+    return solve_rows(
+        sent, factor, target, receivers=torch.arange(sent.shape[1], device=sent.device)
+    )
+
+
+def solve_rows(
+    sent: Float[Tensor, "T N"],
+    factor: GramFactor,
+    target: Float[Tensor, "T I"],
+    *,
+    receivers: Int[Tensor, " I"],
+) -> Float[Tensor, "I N"]:
+    """The same for some receivers."""
+    index = torch.arange(len(receivers), device=receivers.device)
+    u = (factor.inverse @ (sent.T @ target)).T  # (I receivers, N senders)
+    multiplier = u[index, receivers] / factor.inverse.diagonal()[receivers]
+    w = u - multiplier[:, None] * factor.inverse[receivers]
+    w[index, receivers] = 0
+    return w

@@ -73,31 +73,17 @@ def fit_field(
     assert field is not None
     values = _scaled(drive, field.shape)
     centres = drive.centres
-    pixels, times = values.shape
-
-    def of_stretches(n: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        pixel = torch.randint(pixels, (n,), generator=generator).to(values.device)
-        time = torch.randint(times, (n,), generator=generator).to(values.device)
-        wanted = values[pixel, time].float()
-        return field.inputs(centres[time], pixel), wanted, torch.ones_like(wanted), wanted.var()
-
     how = {"batch_size": batch_size, "learning_rate": learning_rate}
-    _descend(field, of_stretches, n_steps=n_steps, **how)
+    learn = _of_stretches(field, values, centres, generator)
+    _descend(field, learn, n_steps=n_steps, **how)
     with torch.no_grad():
         learned = field.at(centres).T
         misses = {"field": float((learned - values).square().mean() / values.var())}
     for _ in range(n_turns):
         solve_model_weights(model, _driven(train, field), transfer, ridge=ridge)
         rest, message = _rest_and_message(model, train)
-        scale = message.square().mean()
-
-        def of_samples(n: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-            pixel = torch.randint(pixels, (n,), generator=generator).to(values.device)
-            time = torch.randint(len(train.x), (n,), generator=generator).to(values.device)
-            inputs = field.inputs(train.frames[time], pixel)
-            return inputs, rest[time, pixel], message[time, pixel], scale
-
-        _descend(field, of_samples, n_steps=n_joint_steps, **how)
+        learn = _of_samples(field, train, rest, message, generator)
+        _descend(field, learn, n_steps=n_joint_steps, **how)
     driven = _driven(train, field)
     solve_model_weights(model, driven, transfer, ridge=ridge)
     rest, message = _rest_and_message(model, train)
@@ -108,6 +94,40 @@ def fit_field(
 
 
 Draw = Callable[[int], tuple[Tensor, Tensor, Tensor, Tensor]]
+
+
+def _of_stretches(
+    field: SirenField, values: Tensor, centres: Tensor, generator: torch.Generator
+) -> Draw:
+    """Draws points of the field over stretches, with its values there."""
+    variance = values.var().float()
+
+    def draw(n: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        pixel, time = _drawn(values.shape, n, generator, device=values.device)
+        wanted = values[pixel, time].float()
+        return field.inputs(centres[time], pixel), wanted, torch.ones_like(wanted), variance
+
+    return draw
+
+
+def _of_samples(
+    field: SirenField, train: Samples, rest: Tensor, message: Tensor, generator: torch.Generator
+) -> Draw:
+    """Draws points of the samples, with the rate that the field times the message has to give."""
+    scale = message.square().mean()
+
+    def draw(n: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        time, pixel = _drawn(rest.shape, n, generator, device=rest.device)
+        inputs = field.inputs(train.frames[time], pixel)
+        return inputs, rest[time, pixel], message[time, pixel], scale
+
+    return draw
+
+
+def _drawn(
+    shape: torch.Size, n: int, generator: torch.Generator, *, device: torch.device
+) -> tuple[Tensor, ...]:
+    return tuple(torch.randint(size, (n,), generator=generator).to(device) for size in shape)
 
 
 def _descend(
