@@ -32,6 +32,7 @@ rule all:
     default_target: True
     input:
         all_figures(),
+        all_movies(),
         METRICS_TABLE,
         REPORT,
     localrule: True
@@ -59,7 +60,8 @@ rule analyse_all:
 
 
 rule figures_all:
-    """Every figure."""
+    """Every figure and movie."""
     input:
         all_figures(),
+        all_movies(),
     localrule: True

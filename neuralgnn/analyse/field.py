@@ -116,6 +116,8 @@ def field_dataset(
         frame=("frame", frames, about("frame", "1")),
         time=("frame", frames * dt, about("time", time_unit)),
     )
+    assert model.field is not None
+    dataset.attrs["first_neuron"] = model.field.neurons.start
     if true is not None:
         dataset.attrs |= compare_field(learned, fields["true"])
     return dataset

@@ -24,12 +24,14 @@ def _distinct(values: tuple[Item, ...]) -> tuple[Item, ...]:
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_distinct)]
 Figure = Literal[
     "fig_2",
+    "fig_3",
     "supp_1",
     "supp_2",
     "supp_3",
     "supp_4",
     "supp_5",
     "supp_6",
+    "supp_15",
     "identifiability",
     "summary",
 ]

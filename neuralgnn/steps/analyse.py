@@ -163,6 +163,8 @@ def _save(
     for old in folder.store("changed").parent.glob("changed_*.zarr"):
         if old.stem not in datasets:
             shutil.rmtree(old)  # of an earlier run with other networks
+    if "field" not in datasets and folder.store("field").exists():
+        shutil.rmtree(folder.store("field"))
     networks = {
         name: network.model_dump(mode="json")
         for name, network in sorted(analysis.changed_networks.items())

@@ -1,6 +1,6 @@
 """Step ``figure``: from stored numbers to a figure, with the numbers it shows beside it."""
 
-__all__ = ["figure_data", "figure_step", "store_of"]
+__all__ = ["figure_data", "figure_step", "movie_step", "store_of"]
 
 import csv
 from collections.abc import Mapping
@@ -13,8 +13,10 @@ import xarray as xr
 from neuralgnn.data.recording import open_recording
 from neuralgnn.data.store import open_dataset, save_dataset
 from neuralgnn.plot.figures import FIGURES
+from neuralgnn.plot.movie import field_pictures, save_movie
 from neuralgnn.plot.save import save_figure
 
+_MOVIE_SECONDS = 12.0
 ACTIVITY_FRAMES = 10_000  # of the recording's beginning, as published
 
 
@@ -46,16 +48,34 @@ def figure_step(name: str, files: Mapping[str, Path], stem: Path) -> None:
             save_dataset(value.load(), folder / f"{need}.zarr")
 
 
+def movie_step(field: Path, movie: Path) -> None:
+    """Writes the animated picture of a field.
+
+    Args:
+        field: Store ``field`` of an analysis.
+        movie: GIF to write.
+    """
+    data = open_dataset(field).load()
+    if "true_field" in data:  # the one factor that all weights share is not compared
+        factor = float(data["true_mean"].mean() / data["learned_mean"].mean())
+        data["learned_field"] = data["learned_field"] * factor
+    shown = data["true_field" if "true_field" in data else "learned_field"].values
+    limits = float(shown.min()), float(shown.max())
+    save_movie(field_pictures(data, limits=limits), movie, seconds=_MOVIE_SECONDS)
+
+
 def store_of(need: str, file: Path) -> Path:
     """The store or table that a file stands for in the workflow.
 
     Args:
         need: What a figure needs.
-        file: ``zarr.json`` of a store, the list of changed networks, or the table.
+        file: ``zarr.json`` of a store, the list of changed networks, which is written after
+            them and the field, or the table.
     """
     if file.name == "zarr.json":
         return file.parent
-    return file.parent / f"{need}.zarr" if need.startswith("changed_") else file
+    beside = need.startswith("changed_") or need == "field"
+    return file.parent / f"{need}.zarr" if beside else file
 
 
 def figure_data(name: str, files: Mapping[str, Path]) -> dict[str, Any]:

@@ -166,6 +166,14 @@ def all_figures():
     ]
 
 
+def all_movies():
+    return [
+        f"{FIGURE}.gif".format(figure=figure)
+        for figure in PROJECT.workflow.figures
+        if FIGURES[figure].movie
+    ]
+
+
 def of_all_fits(pattern):
     return [
         str(pattern).format(experiment=experiment, seed=seed, fit=fit)
@@ -199,7 +207,9 @@ def stores(spec, **of):
     files = {"activity": RECORDING}
     return {
         need: str(
-            FIT.changed if need.startswith("changed_") else files.get(need, store(need))
+            FIT.changed
+            if need.startswith("changed_") or need == "field"
+            else files.get(need, store(need))
         ).format(**of)
         for need in spec.needs
     }

@@ -30,6 +30,34 @@ rule figure:
         "../scripts/figure.py"
 
 
+rule movie:
+    """Draws the field of a figure over time, true beside learned, as an animated picture."""
+    input:
+        unpack(figure_inputs),
+    output:
+        gif=report(
+            f"{FIGURE}.gif",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"figure": "{figure}, movie"},
+        ),
+    log:
+        f"{LOGS}/movie/{{figure}}.log",
+    benchmark:
+        f"{BENCHMARKS}/movie/{{figure}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        code=code_digest("neuralgnn.steps.figure"),
+    script:
+        "../scripts/movie.py"
+
+
 rule figure_of_fit:
     """Draws a figure for any fit: results/EXPERIMENT/seed_SEED/FIT/figures/FIGURE.pdf"""
     input:

@@ -23,6 +23,7 @@ class FigureSpec:
         experiment: Experiment that is shown; empty for figures of several experiments.
         caption: What the figure shows, in sentences, for the report.
         per_fit: Whether any fit of any experiment can be shown this way.
+        movie: Whether there is an animated picture of the field with it.
     """
 
     module: str
@@ -30,6 +31,7 @@ class FigureSpec:
     experiment: str
     caption: str
     per_fit: bool = True
+    movie: bool = False
 
     @property
     def function(self) -> "Callable[..., Figure]":
@@ -91,6 +93,30 @@ FIGURES: dict[str, FigureSpec] = {
     "supp_4": FigureSpec("supp_4", ("rollout", "functions"), "supp_3", _ROLLOUT),
     "supp_5": FigureSpec("supp_5", ("changed_supp_5", "functions"), "fig_2", _CHANGED),
     "supp_6": FigureSpec("supp_6", ("changed_supp_6", "functions"), "fig_2", _CHANGED),
+    "fig_3": FigureSpec(
+        "fig_3",
+        (*_OVERVIEW, "field"),
+        "fig_3",
+        "a, The hidden field Ω at frame 0, one pixel per driven neuron. b, Activity at frame 0 of "
+        "the neurons that the field drives, on their grid, and of the others in the order of "
+        "their numbers. c, Activity, coloured by type. d, Learned against true weights of all "
+        "connections as counts per bin; those of driven neurons are multiplied by the mean of the "
+        "field over time, which the activity cannot tell apart from them. e, Learned against true "
+        "field over its mean over time, at every pixel, as counts per bin. f, True and g, learned "
+        "field on one grey scale; the learned one as the fit left it, times one factor for all "
+        "pixels and frames. h, The field over its mean over time at three pixels (grey: true, "
+        "colour: learned).",
+        per_fit=False,
+        movie=True,
+    ),
+    "supp_15": FigureSpec(
+        "supp_15",
+        ("functions", "embedding"),
+        "fig_3",
+        "The network of figure 3. f, Latent vectors, coloured by true type. g, Update function of "
+        "every neuron over the true ones (grey). h, Transfer function of every sending neuron "
+        "over the true ones (grey). Grey bands: how often the activity takes each value.",
+    ),
     "identifiability": FigureSpec(
         "identifiability",
         ("identifiability", "weights"),

@@ -1,6 +1,6 @@
 """Recording, connectivity, neuron types and functions of one fit on one page."""
 
-__all__ = ["compose_overview"]
+__all__ = ["compose_overview", "draw_learned"]
 
 import numpy as np
 import xarray as xr
@@ -54,7 +54,7 @@ def compose_overview(
     _connectivity(middle, data, families=not with_embedding)
     width, columns = (_PANEL, _COLUMNS) if with_embedding else (68.0, (_LEFT, 102.0))
     lower = [axes_mm(figure, left, _ROWS[2], width, _PANEL) for left in columns]
-    _learned(lower, data, with_embedding=with_embedding)
+    draw_learned(lower, data, with_embedding=with_embedding)
     for ax in (*middle, *lower):
         letter_panel(ax, next(letters))
     return figure
@@ -104,7 +104,8 @@ def _connectivity(axes: list[Axes], data: FigureData, *, families: bool) -> None
         draw_type_legend(axes[2], types, name="receiver of type", loc="lower right")
 
 
-def _learned(axes: list[Axes], data: FigureData, *, with_embedding: bool) -> None:
+def draw_learned(axes: list[Axes], data: FigureData, *, with_embedding: bool) -> None:
+    """Draws latent vectors, update and transfer functions; without latent vectors the last two."""
     functions: xr.Dataset = select(data, "functions")
     types, word = shown_types(data)
     update = functions["learned_update"]
