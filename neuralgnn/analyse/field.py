@@ -130,6 +130,7 @@ def compare_field(
 
     ``static_r2`` is that of the means over time, after the best common factor: what the gauge
     takes out, and the fit can only take from weights being alike between neighbours.
+    ``common_factor`` is the ratio of the overall means.
     """
     flat = learned.reshape(len(learned), -1), true.reshape(len(true), -1)
     gauged = [values / values.mean(axis=0) for values in flat]
@@ -145,6 +146,7 @@ def compare_field(
         "published_r2": r**2,
         "published_slope": _scores(roots[0] * scale, roots[1])["slope"],
         "published_scale": float(scale),
+        "common_factor": float(true.mean() / learned.mean()),
     }
 
 

@@ -56,9 +56,7 @@ def movie_step(field: Path, movie: Path) -> None:
         movie: GIF to write.
     """
     data = open_dataset(field).load()
-    if "true_field" in data:  # the one factor that all weights share is not compared
-        factor = float(data["true_mean"].mean() / data["learned_mean"].mean())
-        data["learned_field"] = data["learned_field"] * factor
+    data["learned_field"] = data["learned_field"] * data.attrs.get("common_factor", 1.0)
     shown = data["true_field" if "true_field" in data else "learned_field"].values
     limits = float(shown.min()), float(shown.max())
     save_movie(field_pictures(data, limits=limits), movie, seconds=_MOVIE_SECONDS)

@@ -121,7 +121,7 @@ def _montage(rows: list[list[Axes]], field: xr.Dataset, limits: tuple[float, flo
     last = float(field["frame"].max())
     step = 10 ** np.floor(np.log10(max(last / (_SHOWN - 1), 1)))
     step *= max(m for m in (1, 2, 5) if m * step * (_SHOWN - 1) <= last)
-    learned = field["learned_field"] * _common_factor(field)
+    learned = field["learned_field"] * (number(field, "common_factor") or 1.0)
     for k in range(_SHOWN):
         for axes, values in zip(rows, (field["true_field"], learned), strict=True):
             draw_field(axes[k], values.sel(frame=k * step, method="nearest"), limits=limits)
@@ -141,8 +141,3 @@ def _over_time(ax: Axes, field: xr.Dataset) -> None:
     true, learned = (_gauged(field, name).isel(at) for name in ("true", "learned"))
     draw_field_traces(ax, learned.transpose("frame", "pixel"), true.transpose("frame", "pixel"))
     ax.set_ylabel(r"$\Omega\,/\,\langle\Omega\rangle_t$")
-
-
-def _common_factor(field: xr.Dataset) -> float:
-    """Ratio of the means of both fields: the one factor that all weights share."""
-    return float(field["true_mean"].mean() / field["learned_mean"].mean())

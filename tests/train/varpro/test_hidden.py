@@ -1,0 +1,155 @@
+"""A whole fit of a small network, nine of whose neurons a hidden field drives."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from neuralgnn.config.fit import FitConfig
+from neuralgnn.data import Recording, open_recording, recording_from_array
+from neuralgnn.models import load_model
+from neuralgnn.train.select import select
+from neuralgnn.train.varpro import run as run_module
+from neuralgnn.train.varpro import run_varpro
+
+N_FRAMES = 6000
+FIT = {
+    "target": {"kind": "drift"},
+    "model": {
+        "activation": "silu",
+        "hidden": 16,
+        "field": {"shape": [3, 3], "hidden": 32, "n_layers": 2},
+    },
+    "trainer": {
+        "kind": "varpro",
+        "n_samples": 2000,
+        "n_search_samples": 1000,
+        "n_receivers": 8,
+        "n_coefficients": [24],
+        "n_update_coefficients": 12,
+        "starts": ["saturating"],
+        "field": {
+            "n_stretches": 60,
+            "n_update_coefficients": 10,
+            "n_steps": 400,
+            "n_joint_steps": 100,
+            "batch_size": 512,
+            "learning_rate": 2e-3,
+        },
+    },
+}
+
+
+class Network:
+    """30 neurons of one type; the field is a wave that runs over a grid of 3 x 3 of them."""
+
+    def __init__(self) -> None:
+        random = np.random.default_rng(0)
+        self.weight = random.standard_normal((30, 30)) * 2.5 / 30**0.5
+        np.fill_diagonal(self.weight, 0)
+        t = np.arange(N_FRAMES)[:, None, None] / N_FRAMES
+        row, column = np.mgrid[:3, :3] / 2
+        wave = np.sin(2 * np.pi * (2 * t + 0.3 * row + 0.2 * column))
+        self.field = (1 + 0.2 * row + 0.4 * wave).reshape(N_FRAMES, 9)
+
+    def record(self, path: Path) -> Recording:
+        random, drive = np.random.default_rng(1), np.ones((N_FRAMES, 30))
+        drive[:, :9] = self.field
+        x, frames, rates = random.normal(scale=2, size=30), [], []
+        for omega in drive:
+            rate = -x + np.tanh(x) + omega * (self.weight @ np.tanh(x))
+            frames.append(x)
+            rates.append(rate)
+            x = x + 0.02 * rate + 0.5 * random.standard_normal(30)
+        recording_from_array(path, np.float32(frames), dt=0.02, drift=np.float32(rates))
+        return open_recording(path)
+
+
+@pytest.fixture(scope="module")
+def driven(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, Recording]:
+    network = Network()
+    return network, network.record(Path(tmp_path_factory.mktemp("driven")) / "activity.zarr")
+
+
+def fit(recording: Recording, out: Path) -> None:
+    config = FitConfig.model_validate(FIT)
+    run_varpro(
+        recording, config, out=out, state=out / "state", seed=0,
+        device=torch.device("cpu"), progress=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def fitted(driven, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = Path(tmp_path_factory.mktemp("fit"))
+    fit(driven[1], out)
+    return out
+
+
+def r2(found: np.ndarray, true: np.ndarray) -> float:
+    return 1 - np.square(found - true).sum() / np.square(true - true.mean()).sum()
+
+
+def test_field_and_weights_are_recovered_from_activity_alone(driven, fitted: Path) -> None:
+    network, _ = driven
+    (checkpoint,) = fitted.glob("checkpoint_*.pt")
+    model, _ = load_model(checkpoint)
+    frames = np.arange(0, int(0.9 * N_FRAMES), 20)
+    with torch.no_grad():
+        found = model.field.at(torch.from_numpy(frames)).double().numpy()
+        psi = model.transfer(torch.tensor([[4.0]]) / model.activity_scale)
+    true = network.field[frames]
+    weight = model.connectivity().detach().double().numpy() * float(psi) / np.tanh(4.0)
+    expected = network.weight.copy()
+    weight[:9] *= found.mean(0)[:, None]
+    expected[:9] *= true.mean(0)[:, None]
+
+    assert r2(found / found.mean(0), true / true.mean(0)) > 0.98
+    off = ~np.eye(30, dtype=bool)
+    assert r2(weight[off], expected[off]) > 0.998
+
+
+def test_killed_fit_goes_on_to_the_same_bytes(
+    driven, fitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*arguments, **keywords):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_module, "fit_model", killed)  # the search is done, the field is not
+    with pytest.raises(KeyboardInterrupt):
+        fit(driven[1], tmp_path)
+    monkeypatch.undo()
+    fit(driven[1], tmp_path)
+
+    (first,), (second,) = (folder.glob("checkpoint_*.pt") for folder in (fitted, tmp_path))
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_selection_does_not_count_driven_neurons_at_unseen_times(driven, fitted: Path) -> None:
+    (checkpoint,) = fitted.glob("checkpoint_*.pt")
+    (fitted / "training.json").write_text(
+        f'{{"checkpoints": [{{"file": "{checkpoint.name}", "step": 1}}]}}'
+    )
+
+    chosen = select(driven[1], fitted, target_kind="drift", validation_fraction=0.1)
+
+    assert chosen["error"] < 0.05
+
+
+def test_field_that_drives_everyone_is_refused_with_the_numbers(driven, tmp_path: Path) -> None:
+    model = FIT["model"] | {"field": {"shape": [5, 6]}}
+    config = FitConfig.model_validate(FIT | {"model": model})
+
+    with pytest.raises(ValueError, match=r"5 x 6 = 30 neurons .* recording has 30"):
+        run_varpro(
+            driven[1], config, out=tmp_path, state=tmp_path, seed=0,
+            device=torch.device("cpu"), progress=False,
+        )  # fmt: skip
+
+
+def test_sgd_and_pairwise_transfer_are_refused_with_a_field() -> None:
+    with pytest.raises(ValueError, match=r"'varpro' only, found 'sgd'"):
+        FitConfig.model_validate(FIT | {"trainer": {"kind": "sgd"}})
+    with pytest.raises(ValueError, match=r"'pair' is not fitted"):
+        FitConfig.model_validate(FIT | {"model": FIT["model"] | {"transfer_input": "pair"}})
