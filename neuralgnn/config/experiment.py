@@ -30,6 +30,8 @@ Figure = Literal[
     "supp_4",
     "supp_5",
     "supp_6",
+    "supp_13",
+    "supp_14",
     "identifiability",
     "summary",
 ]

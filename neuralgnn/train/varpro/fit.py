@@ -43,7 +43,8 @@ logger = logging.getLogger(__name__)
 
 _AGREEMENT = 0.02
 _MOST_POINTS = 1400  # of the update functions' distillation; its cost grows with the cube
-_MOST_TRANSFER_POINTS = 800
+_MOST_TRANSFER_POINTS = 500
+_TRANSFER_STEPS = 60  # of a psi that sees latent vectors: then its error is below a thousandth
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,13 @@ def _distil_sender(
             inputs.append(torch.cat([x, a[row].expand(len(points), -1)], dim=1))
             values.append(torch.as_tensor(transfer.basis.curve(c, points)))
             density.append(visited * len(members))
-    return fit_mlp(mlp, torch.cat(inputs), torch.cat(values), torch.cat(density))
+    return fit_mlp(
+        mlp,
+        torch.cat(inputs),
+        torch.cat(values),
+        torch.cat(density),
+        max_iterations=_TRANSFER_STEPS,
+    )
 
 
 def _distil_pair(
