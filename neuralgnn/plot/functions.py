@@ -94,6 +94,7 @@ def draw_pair_transfer(
         true = require_dims(true, "receiver_type", "type", "activity", what="true transfer")
         learned, true = xr.align(learned, true, join="exact")
     ax.set_axis_off()
+    ax.set(xticks=[], yticks=[])
     n_kinds = learned.sizes["receiver_type"]
     n_columns = int(np.ceil(n_kinds**0.5))
     n_rows = -(-n_kinds // n_columns)
@@ -112,7 +113,7 @@ def draw_pair_transfer(
         drawn.append(lines)
         square.set(ylim=(-1.3, 1.3))
         square.annotate(
-            f"to type {kind + 1}", (0.05, 0.95), xycoords="axes fraction", va="top", fontsize=5
+            f"to type {kind + 1}", (0.05, 0.95), xycoords="axes fraction", va="top", fontsize=6
         )
         if column:
             square.set(ylabel="", yticklabels=[])
@@ -122,17 +123,22 @@ def draw_pair_transfer(
 
 
 def within_visited(
-    curves: xr.DataArray, low: xr.DataArray, high: xr.DataArray, *, by: xr.DataArray | None = None
+    curves: xr.DataArray,
+    low: xr.DataArray,
+    high: xr.DataArray,
+    *,
+    dim: str = "sender",
+    by: xr.DataArray | None = None,
 ) -> xr.DataArray:
     """Curves of neurons, or of their types, where the neuron (type) has been; NaN elsewhere.
 
     Args:
         curves: Dims ``(…, sender, activity)``, or ``(…, type, activity)`` with ``by``.
+        dim: Name of the dimension of neurons.
         low: Lowest activity of each neuron, dims ``(neuron,)``.
         high: Its highest activity.
         by: Types of the neurons: the ranges are the means over the neurons of a type.
     """
-    dim = "sender"
     if by is not None:
         dim, kinds = "type", np.unique(by.values)
         low, high = (

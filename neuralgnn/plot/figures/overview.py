@@ -114,7 +114,10 @@ def _connectivity(axes: list[Axes], data: FigureData, *, families: bool) -> None
 def _learned(axes: list[Axes], data: FigureData, *, with_embedding: bool) -> None:
     functions: xr.Dataset = select(data, "functions")
     types, word = shown_types(data)
-    update = functions["learned_update"]
+    update, true = functions["learned_update"], functions.get("true_update")
+    if functions["learned_transfer"].sizes["sender"] > 1:
+        low, high = functions["neuron_low"], functions["neuron_high"]
+        update = within_visited(update, low, high, dim="neuron")
     if with_embedding:
         draw_embedding(axes[0], select(data, "embedding")["embedding"], types=types)
         if types is not None:
@@ -122,7 +125,6 @@ def _learned(axes: list[Axes], data: FigureData, *, with_embedding: bool) -> Non
     else:
         types = None  # the same function for every neuron, but for its offset
     *_, left, right = axes
-    true = functions.get("true_update")
     for ax in (left, left.inset_axes((0.63, 0.6, 0.37, 0.4))):
         draw_update(ax, update, true=true, types=types)
     zoom(ax, half_width=_middle(functions), shown=update if true is None else true)

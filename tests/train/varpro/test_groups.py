@@ -59,7 +59,7 @@ def run(recording: Recording, kind: str, out: Path, **trainer) -> None:
                 "transfer_input": kind,
                 "transfer_terms": 2,
                 "activation": "silu",
-                "hidden": 16,
+                "hidden": 32,
                 "embedding_dim": 1,  # all that two types need
             },
             "trainer": {"kind": "varpro", "n_update_coefficients": 16} | SIZE | trainer,
