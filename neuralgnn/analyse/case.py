@@ -101,7 +101,9 @@ def make_case(
     true_field = TrueField.from_truth(truth)
     known = None if truth is None else Truth.from_dataset(truth)
     # If psi differs between senders in one description, the other is scaled per sender too.
-    per_sender = model.transfer_input == "sender" or (known is not None and known.kind != "shared")
+    per_sender = model.transfer_input != "activity" or (
+        known is not None and known.kind != "shared"
+    )
     some = field_frames(len(train), n_frames=recording.n_frames)
     drives = [
         mean_drive(field, some, n_neurons=recording.n_neurons) for field in (model, true_field)

@@ -60,8 +60,12 @@ def learned_drift(model: AssemblyGNN, *, offset: Float[Tensor, " N"] | None = No
     ) -> Float[Tensor, "S N"]:
         if model.field is not None:
             at = None if frames is None else torch.from_numpy(np.asarray(frames))
-            return model.self_update(x) + model.driven(model.sent(x) @ connectivity, at)
-        rate = torch.addmm(model.self_update(x), model.sent(x), connectivity)
+            inflow = model.inflow(x, connectivity=connectivity)
+            rate = model.self_update(x) + model.driven(inflow, at)
+        elif model.transfer_input == "pair":
+            rate = model.self_update(x) + model.inflow(x, connectivity=connectivity)
+        else:
+            rate = torch.addmm(model.self_update(x), model.sent(x), connectivity)
         return rate if offset is None else rate + offset
 
     return drift

@@ -31,6 +31,8 @@ Figure = Literal[
     "supp_4",
     "supp_5",
     "supp_6",
+    "supp_13",
+    "supp_14",
     "supp_15",
     "identifiability",
     "summary",

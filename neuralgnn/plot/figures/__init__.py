@@ -40,6 +40,12 @@ class FigureSpec:
 
 
 _OVERVIEW = ("activity", "weights", "functions", "embedding")
+_NETWORK = (
+    "b, Activity of 100 of the neurons, coloured by type. c, True and d, learned connectivity. "
+    "e, Learned against true weights of all connections as counts per bin, each times the height "
+    "of its psi. f, Latent vectors, coloured by true type. g, Update function of every neuron "
+    "over the true ones (grey). "
+)
 _ROLLOUT = (
     "a, Activity of ten neurons, simulated (grey) and predicted (colour: neuron type) from one "
     "held-out state, the one with the median R² at the last marked frame. b, c, Predicted against "
@@ -93,6 +99,21 @@ FIGURES: dict[str, FigureSpec] = {
     "supp_4": FigureSpec("supp_4", ("rollout", "functions"), "supp_3", _ROLLOUT),
     "supp_5": FigureSpec("supp_5", ("changed_supp_5", "functions"), "fig_2", _CHANGED),
     "supp_6": FigureSpec("supp_6", ("changed_supp_6", "functions"), "fig_2", _CHANGED),
+    "supp_13": FigureSpec(
+        "supp_13",
+        _OVERVIEW,
+        "supp_13",
+        f"A transfer function of the sender. {_NETWORK}h, Transfer function of every neuron over "
+        "the true ones of the types (grey), each where its sender has been.",
+    ),
+    "supp_14": FigureSpec(
+        "supp_14",
+        _OVERVIEW,
+        "supp_14",
+        f"A transfer function of sender and receiver. {_NETWORK}h, Transfer functions towards "
+        "each type of receivers, coloured by the type of the sender, over the true ones (grey), "
+        "where the sender has been.",
+    ),
     "fig_3": FigureSpec(
         "fig_3",
         (*_OVERVIEW, "field"),

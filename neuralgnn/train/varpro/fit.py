@@ -4,7 +4,8 @@ r"""A model fitted by variable projection. Axes: T frames, N neurons, K coeffici
    starting shapes, then on finer knots where it bends. Where psi differs between neurons, this is
    where its groups start from (``groups``).
 2. *Rows*: W and a spline phi for every neuron (``rows``).
-3. *Latents*: the update functions of all neurons through latent vectors (``latent``).
+3. *Latents*: the update functions of all neurons through latent vectors (``latent``). Groups that
+   have transfer functions of their own have one latent vector each.
 4. *Distil*: the MLPs of the graph network learn psi and phi (``distil``).
 5. *Solve*: W once more, with the MLPs in place.
 """
@@ -18,7 +19,7 @@ from typing import cast
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -43,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 _AGREEMENT = 0.02
 _MOST_POINTS = 1400  # of the update functions' distillation; its cost grows with the cube
-_MOST_TRANSFER_POINTS = 800
+_TRANSFER_STEPS = 60  # of a psi that sees latent vectors: then its error is below a thousandth
 
 
 @dataclass(frozen=True)
@@ -176,12 +177,17 @@ def fit_model(
     if shared:
         curves, rows = coefficients[:1], torch.zeros(1, dtype=torch.long)
     else:
+        grouped = transfer.n_groups > 1
+        if grouped:
+            coefficients, information = _pooled(coefficients, information, transfer.groups)
         latent = fit_latent_curves(coefficients, information, n_latent=model.embedding.shape[1])
+        own = latent.latent[transfer.groups] if grouped else latent.latent
         with torch.no_grad():
             model.embedding.zero_()
-            model.embedding[:, : latent.latent.shape[1]] = latent.latent.to(model.embedding)
-        rows = covering_rows(latent.latent, n_most=_MOST_POINTS // (4 * update_basis.size))
-        curves = latent.coefficients()[rows]
+            model.embedding[:, : own.shape[1]] = own.to(model.embedding)
+        few = covering_rows(latent.latent, n_most=_MOST_POINTS // (4 * update_basis.size))
+        curves = latent.coefficients()[few]
+        rows = _first_members(transfer.groups)[few] if grouped else few
     errors = {
         "transfer": _distil_transfer(model, transfer, train),
         "update": _distil_update(model, update_basis, curves, rows, sample),
@@ -208,6 +214,32 @@ def _distil_transfer(model: AssemblyGNN, transfer: TransferSplines, train: Sampl
     return error
 
 
+def _pooled(
+    coefficients: Float[Tensor, "N K"],
+    information: Float[Tensor, "N K K"],
+    groups: Int[Tensor, " N"],
+) -> tuple[Float[Tensor, "G K"], Float[Tensor, "G K K"]]:
+    """One update function for each group, as the data of all its neurons determine it.
+
+    Neurons that share their transfer functions are taken to be of one kind altogether.
+    """
+    n_groups = int(groups.max()) + 1
+    sides = (information @ coefficients[:, :, None])[:, :, 0]
+    total = information.new_zeros(n_groups, *information.shape[1:]).index_add(
+        0, groups, information
+    )
+    rhs = sides.new_zeros(n_groups, sides.shape[1]).index_add(0, groups, sides)
+    ridge = 1e-9 * total.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
+    eye = torch.eye(total.shape[1]).to(total)
+    return torch.linalg.solve(total + ridge * eye, rhs), total
+
+
+def _first_members(groups: Int[Tensor, " N"]) -> Int[Tensor, " G"]:
+    """One neuron of each group."""
+    numbered = [(groups == group).nonzero()[0, 0] for group in range(int(groups.max()) + 1)]
+    return torch.stack(numbered)
+
+
 def _distil_sender(
     model: AssemblyGNN,
     mlp: MLP,
@@ -215,23 +247,30 @@ def _distil_sender(
     functions: Float[np.ndarray, "G C"],
     train: Samples,
 ) -> float:
-    """An MLP learns each group's function at latent vectors from all over the group."""
+    """An MLP learns each group's function at the group's latent vector.
+
+    If there is one group only, its neurons have latent vectors of their own, and the function
+    must not depend on them.
+    """
     points = _fitting_points(transfer.basis, per_interval=2)
-    n_most = max(1, _MOST_TRANSFER_POINTS // (len(points) * len(functions)))
     a = model.embedding.detach().cpu().double()
     x = torch.as_tensor(points)[:, None] / model.activity_scale
     inputs, values, density = [], [], []
     for group, c in enumerate(functions):
-        if len(functions) == 1:
-            members = torch.arange(len(a))
-        else:
-            members = (transfer.groups.cpu() == group).nonzero()[:, 0]
-        visited = _density(points, subsample(train.x[:, members.to(train.x.device)]))
-        for row in members[covering_rows(a[members], n_most=n_most)]:
-            inputs.append(torch.cat([x, a[row].expand(len(points), -1)], dim=1))
+        members = (transfer.groups == group).nonzero()[:, 0]
+        visited = _density(points, subsample(train.x[:, members])) * len(members)
+        places = a[members[:1].cpu()] if len(functions) > 1 else a[covering_rows(a, n_most=5)]
+        for place in places:
+            inputs.append(torch.cat([x, place.expand(len(points), -1)], dim=1))
             values.append(torch.as_tensor(transfer.basis.curve(c, points)))
-            density.append(visited * len(members))
-    return fit_mlp(mlp, torch.cat(inputs), torch.cat(values), torch.cat(density))
+            density.append(visited)
+    return fit_mlp(
+        mlp,
+        torch.cat(inputs),
+        torch.cat(values),
+        torch.cat(density),
+        max_iterations=_TRANSFER_STEPS,
+    )
 
 
 def _distil_pair(
@@ -243,17 +282,15 @@ def _distil_pair(
         transfer.coefficients.reshape(n_receiving, -1), full_matrices=False
     )
     a = model.embedding.detach().cpu().double()
-    groups = transfer.groups.cpu()
-    members = [(groups == group).nonzero()[:, 0] for group in range(n_receiving)]
-    rows = torch.cat([own[covering_rows(a[own], n_most=16)] for own in members])
+    rows = _first_members(transfer.groups).cpu()
+    rows = rows if n_receiving > 1 else covering_rows(a, n_most=16)
     errors = [0.0]
     for m, (share, term) in enumerate(zip(psi.shares, psi.terms, strict=True)):
         share, term = cast(MLP, share), cast(MLP, term)
         if m >= len(spread):
             _silence(term)
             continue
-        values = torch.as_tensor(left[:, m])[groups[rows]] if n_receiving > 1 else left[0, m]
-        values = torch.as_tensor(values, dtype=torch.float64).expand(len(rows))
+        values = torch.as_tensor(left[:, m]).expand(len(rows))
         errors.append(fit_mlp(share, a[rows], values, torch.ones(len(rows))))
         functions = (spread[m] * right[m]).reshape(n_groups, size)
         errors.append(_distil_sender(model, term, transfer, functions, train))

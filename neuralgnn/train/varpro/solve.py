@@ -95,29 +95,19 @@ def _pair_weights(
     *,
     ridge: float,
 ) -> Float[Tensor, "N N"]:
-    """Rows of W for a psi of the pair: every receiver mixes the terms' Gram matrices its way."""
+    """Rows of W for a psi of the pair, the receivers of one group at a time."""
     blocks = train.x.split(_FRAME_BLOCK)
     terms = torch.cat([psi.sender_terms(model.sender_state(x)) for x in blocks], dim=1).double()
-    shares = psi.receiver_shares(model.embedding).double()  # (N, M)
-    n_terms = len(terms)
-    pairs = [(m, n) for m in range(n_terms) for n in range(m, n_terms)]
-    grams = [terms[m].T @ terms[n] for m, n in pairs]
-    grams = [gram + gram.T if m != n else gram for (m, n), gram in zip(pairs, grams, strict=True)]
-    sides = terms.mT @ target  # (M, senders, receivers)
-    weight = torch.empty_like(sides[0])
-    for i, c in enumerate(shares):
-        gram = sum(c[m] * c[n] * part for (m, n), part in zip(pairs, grams, strict=True))
-        assert isinstance(gram, Tensor)
-        inverse_of = torch.stack([c @ sides[:, :, i], torch.zeros_like(c[0]).expand(len(gram))], 1)
-        inverse_of[i, 1] = 1
-        gram.diagonal().add_(ridge * gram.diagonal().mean())
-        factor, info = torch.linalg.cholesky_ex(gram)
-        if info != 0:
-            raise ValueError(
-                f"the Gram matrix of what neuron {i} receives is singular (minor {int(info)}): "
-                "use more samples than neurons, a longer recording, or a larger ridge"
-            )
-        u, column = torch.cholesky_solve(inverse_of, factor).T
-        weight[i] = u - column * (u[i] / column[i])  # w_ii = 0
-        weight[i, i] = 0
-    return weight
+    shares, kinds = (
+        psi.receiver_shares(model.embedding).double().unique(dim=0, return_inverse=True)
+    )  # (R, M), (N,)
+    weight = target.new_zeros(model.n_neurons, model.n_neurons)
+    for kind, share in enumerate(shares):
+        receivers = (kinds == kind).nonzero()[:, 0]
+        sent = torch.tensordot(share, terms, dims=1)  # (T, N)
+        inverse = GramFactor.of(sent, ridge=ridge).inverse
+        rows = (inverse @ (sent.T @ target[:, receivers])).T  # (I, N)
+        own = rows[torch.arange(len(receivers)), receivers]
+        rows -= (own / inverse.diagonal()[receivers])[:, None] * inverse[receivers]  # w_ii = 0
+        weight[receivers] = rows
+    return weight.fill_diagonal_(0)

@@ -50,6 +50,11 @@ class TransferSplines:
         return len(self.coefficients)
 
     @property
+    def n_groups(self) -> int:
+        """Number of groups of neurons."""
+        return int(self.groups.max()) + 1
+
+    @property
     def all_functions(self) -> Float[np.ndarray, "RG C"]:
         """Coefficients of all functions, one after the other."""
         return self.coefficients.reshape(-1, self.coefficients.shape[-1])
