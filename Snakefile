@@ -33,9 +33,19 @@ rule all:
     input:
         all_figures(),
         all_movies(),
-        METRICS_TABLE,
+        TABLE.format(part="metrics"),
         REPORT,
     localrule: True
+
+
+for part_name in PROJECT.workflow.collections:
+
+    rule:
+        name:
+            part_name
+        input:
+            part_target(part_name),
+        localrule: True
 
 
 rule simulate_all:

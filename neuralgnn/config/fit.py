@@ -114,10 +114,10 @@ class VarproConfig(Section):
     kind: Literal["varpro"]
     n_samples: Annotated[int, Field(ge=100)] | None = None
     """Frames used in the final solve, evenly spread over the training stretch; null: eight per
-    neuron, at least 5000."""
+    neuron, at least 5000 and at most 16,000, but never fewer than two per neuron."""
     n_search_samples: Annotated[int, Field(ge=100)] | None = None
-    """Frames used while the transfer function is searched; null: three per neuron, at least
-    2000."""
+    """Frames used while the transfer function is searched; null: three per neuron, at least 2000
+    and at most 6000, but never fewer than one and a half per neuron."""
     n_receivers: PositiveInt = 16
     """Receiving neurons used while the transfer function is searched."""
     n_coefficients: Annotated[tuple[Annotated[int, Field(ge=6)], ...], Field(min_length=1)] = (
@@ -139,8 +139,9 @@ class VarproConfig(Section):
     depends on the neuron; the number is chosen by BIC."""
     min_group_share: Annotated[float, Field(ge=0, lt=1)] = 0.005
     """Groups with a smaller share of the neurons are merged into their nearest neighbour."""
-    ridge: NonNegativeFloat = 1e-10
-    """Ridge on W relative to the mean diagonal of the Gram matrix [1]."""
+    ridge: NonNegativeFloat | None = None
+    """Ridge on W relative to the mean diagonal of the Gram matrix [1]; null: what the evidence
+    asks for (MacKay 1992), large while psi is still wrong, negligible on noise-free activity."""
     field: FieldFitConfig = FieldFitConfig()
     """How the model's field is fitted, if it has one."""
 
@@ -205,10 +206,10 @@ class FitConfig(Section):
                     f"model.field is fitted by trainer.kind = 'varpro' only, found "
                     f"'{self.trainer.kind}'"
                 )
-            if self.model.transfer_input == "pair":
+            if self.model.transfer_input != "sender":
                 raise ValueError(
-                    "model.field with model.transfer_input = 'pair' is not fitted: allowed are "
-                    "'activity' and 'sender'"
+                    f"model.field with model.transfer_input = '{self.model.transfer_input}' is "
+                    "not fitted: 'sender' is allowed"
                 )
         if self.model.transfer_input != "activity" and self.model.embedding == "fixed":
             raise ValueError(

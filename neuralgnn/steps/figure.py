@@ -12,7 +12,7 @@ import xarray as xr
 
 from neuralgnn.data.recording import open_recording
 from neuralgnn.data.store import open_dataset, save_dataset
-from neuralgnn.plot.figures import FIGURES
+from neuralgnn.plot.figures import FIGURES, Need
 from neuralgnn.plot.movie import field_pictures, save_movie
 from neuralgnn.plot.save import save_figure
 
@@ -70,15 +70,19 @@ def store_of(need: str, file: Path) -> Path:
         file: ``zarr.json`` of a store, the list of changed networks, which is written after
             them and the field, or the table.
     """
+    store = Need.of(need).store
     if file.name == "zarr.json":
         return file.parent
-    beside = need.startswith("changed_") or need == "field"
-    return file.parent / f"{need}.zarr" if beside else file
+    beside = store.startswith("changed_") or store == "field"
+    return file.parent / f"{store}.zarr" if beside else file
 
 
 def figure_data(name: str, files: Mapping[str, Path]) -> dict[str, Any]:
     """What a figure is drawn from, by the names of its needs."""
-    return {need: _READERS.get(need, open_dataset)(files[need]) for need in FIGURES[name].needs}
+    return {
+        need: _READERS.get(Need.of(need).store, open_dataset)(files[need])
+        for need in FIGURES[name].needs
+    }
 
 
 def _activity(path: Path) -> xr.DataArray:

@@ -76,15 +76,18 @@ def _states(axes: list[Axes], data: FigureData) -> None:
     others = np.append(others, np.full(n_driven - len(others), np.nan))
     limit = float(np.quantile(np.abs(x), 0.99))
     dims = ("row", "column")
-    for ax, values, title in zip(axes, (driven, others), ("driven", "not driven"), strict=True):
-        image = draw_field(
+    images = [
+        draw_field(
             ax,
             xr.DataArray(values.reshape(shape), dims=dims),
             limits=(-limit, limit),
             colors=DIVERGING,
         )
+        for ax, values in zip(axes, (driven, others), strict=True)
+    ]
+    for ax, title in zip(axes, ("driven", "not driven"), strict=True):
         ax.set_title(f"$x$, {title}")
-    draw_color_bar(axes[1], image, label="$x$")
+    draw_color_bar(axes[1], images[-1], label="$x$")
 
 
 def _traces(ax: Axes, data: FigureData) -> None:

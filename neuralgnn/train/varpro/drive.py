@@ -28,8 +28,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from neuralgnn.train.varpro.fit import Samples
 from neuralgnn.train.varpro.rows import GramFactor, RowSystem, solve_rows
-from neuralgnn.train.varpro.samples import Samples
 from neuralgnn.train.varpro.splines import SplineBasis
 
 logger = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ def estimate_drive(
     Raises:
         ValueError: If a stretch has no samples, or W is not determined by them.
     """
-    stretch = ((samples.frames - span.start) * n_stretches // len(span)).clamp(0, n_stretches - 1)
+    stretch = ((samples.numbers - span.start) * n_stretches // len(span)).clamp(0, n_stretches - 1)
     share = torch.bincount(stretch, minlength=n_stretches).double() / len(stretch)
     if not share.all():
         raise ValueError(
@@ -175,9 +175,8 @@ class _Rows:
             own, target = self._equations(block)
             rest = target - (own @ update[block, :, None])[..., 0]
             rest /= omega[block][:, self.stretch]
-            weights.append(
-                solve_rows(self.sent, self.factor, rest.T, receivers=self.neurons[block])
-            )
+            moments = self.sent.T @ rest.T
+            weights.append(solve_rows(self.factor, moments, self.neurons[block]))
         return torch.cat(weights)
 
     def drives_and_updates(
@@ -234,9 +233,11 @@ class _Anderson:
         self, omega: Tensor, update: Tensor, *, unit: Float[Tensor, "P 1"], share: Tensor
     ) -> None:
         """Moves on, given what the iteration makes of where it is."""
-        self.unit = unit / self.balance if self.unit is None else self.unit
-        point = torch.cat([self.omega, self.update / self.unit], dim=1)
-        image = torch.cat([omega, update / self.unit], dim=1)
+        if self.unit is None:
+            self.unit = unit / self.balance
+        spline_unit = self.unit
+        point = torch.cat([self.omega, self.update / spline_unit], dim=1)
+        image = torch.cat([omega, update / spline_unit], dim=1)
         self.points = [*self.points[-_DEPTH:], point]
         self.images = [*self.images[-_DEPTH:], image]
         moved = image
@@ -252,4 +253,4 @@ class _Anderson:
         n_stretches = omega.shape[1]
         values = moved[:, :n_stretches].clamp_min(_LOWEST)
         self.omega = values / (values @ share)[:, None]
-        self.update = moved[:, n_stretches:] * self.unit
+        self.update = moved[:, n_stretches:] * spline_unit

@@ -1,16 +1,24 @@
 r"""A model fitted by variable projection. Axes: T frames, N neurons, K coefficients, D latents.
 
 1. *Search*: psi as a spline, found from a few receiving neurons (``search``), from several
-   starting shapes, then on finer knots where it bends. Where psi differs between neurons, this is
-   where its groups start from (``groups``).
+   starting shapes, then on finer knots where it bends.
 2. *Rows*: W and a spline phi for every neuron (``rows``).
-3. *Latents*: the update functions of all neurons through latent vectors (``latent``). Groups that
-   have transfer functions of their own have one latent vector each.
+3. *Latents*: the update functions of all neurons through latent vectors (``latent``).
 4. *Distil*: the MLPs of the graph network learn psi and phi (``distil``).
 5. *Solve*: W once more, with the MLPs in place.
 """
 
-__all__ = ["Search", "find_transfer", "fit_model"]
+__all__ = [
+    "Samples",
+    "Search",
+    "distil_update",
+    "find_transfer",
+    "fit_model",
+    "fitting_points",
+    "interpolate",
+    "subsample",
+    "visited_share",
+]
 
 import logging
 from collections.abc import Callable
@@ -25,10 +33,9 @@ from torch import Tensor, nn
 
 from neuralgnn.models import AssemblyGNN
 from neuralgnn.models.mlp import MLP
-from neuralgnn.models.pair import PairTransfer
 from neuralgnn.train.varpro.distil import covering_rows, fit_mlp
-from neuralgnn.train.varpro.latent import fit_latent_curves
-from neuralgnn.train.varpro.samples import Samples, subsample
+from neuralgnn.train.varpro.evidence import evidence_ridge
+from neuralgnn.train.varpro.rows import GramFactor, solve_weights
 from neuralgnn.train.varpro.search import (
     SearchData,
     SearchState,
@@ -36,15 +43,48 @@ from neuralgnn.train.varpro.search import (
     search_transfer,
     start_coefficients,
 )
-from neuralgnn.train.varpro.solve import solve_model_weights, solve_updates
 from neuralgnn.train.varpro.splines import SplineBasis, quantile_knots, refined_knots
-from neuralgnn.train.varpro.transfer import TransferSplines
+from neuralgnn.train.varpro.updates import shared_update, update_curves
 
 logger = logging.getLogger(__name__)
 
+_TABLE_POINTS = 1 << 15
+_RIDGE_ROUNDS = 3  # of the last solve; the ridge settles at once
 _AGREEMENT = 0.02
 _MOST_POINTS = 1400  # of the update functions' distillation; its cost grows with the cube
-_TRANSFER_STEPS = 60  # of a psi that sees latent vectors: then its error is below a thousandth
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Activity and its rate of change at some frames.
+
+    Attributes:
+        x: Activity.
+        y: Rate of change [activity/time unit].
+        frames: Number of each frame in the recording; needed where something unknown drives.
+        drive: What the messages to each neuron are multiplied with; None: 1.
+    """
+
+    x: Float[Tensor, "T N"]
+    y: Float[Tensor, "T N"]
+    frames: Int[Tensor, " T"] | None = None
+    drive: Float[Tensor, "T N"] | None = None
+
+    @property
+    def numbers(self) -> Int[Tensor, " T"]:
+        """Number of each frame in the recording."""
+        assert self.frames is not None
+        return self.frames
+
+    def undriven(
+        self, columns: Float[Tensor, "I T K"], receivers: Int[Tensor, " I"]
+    ) -> Float[Tensor, "I T K"]:
+        """Columns of some receivers' equations, divided by what drives them.
+
+        That makes the messages those of neurons which are not driven, and the equations of all
+        receivers share their Gram matrix. Frames count by the inverse square of the drive.
+        """
+        return columns if self.drive is None else columns / self.drive.T[receivers, :, None]
 
 
 @dataclass(frozen=True)
@@ -68,12 +108,6 @@ class Search:
         assert self.knots is not None
         return SplineBasis(self.knots)
 
-    def transfer(self, n_neurons: int) -> TransferSplines:
-        """What was found, as functions of every neuron."""
-        assert self.knots is not None and self.state is not None
-        groups = torch.zeros(n_neurons, dtype=torch.long)
-        return TransferSplines(self.knots, self.state.coefficients[None], groups)
-
 
 def find_transfer(
     train: Samples,
@@ -84,8 +118,8 @@ def find_transfer(
     n_update_coefficients: int,
     starts: tuple[str, ...],
     max_iterations: int,
-    ridge: float,
-    shared_update: bool,
+    ridge: float | None,
+    one_update: bool,
     search: Search | None = None,
     on_progress: Callable[[Search], None] = lambda search: None,
 ) -> Search:
@@ -99,8 +133,8 @@ def find_transfer(
         n_update_coefficients: Spline coefficients of phi.
         starts: Starting shapes.
         max_iterations: Upper bound of the Gauss-Newton steps per search.
-        ridge: Relative ridge on W.
-        shared_update: Whether all neurons have one update function.
+        ridge: Relative ridge on W; None: by evidence.
+        one_update: Whether all neurons have one update function.
         search: Where to go on.
         on_progress: Called after every step.
 
@@ -110,9 +144,7 @@ def find_transfer(
     sample = subsample(train.x)
     if search is None:
         search = Search(knots=quantile_knots(sample, n_coefficients[0]))
-    data = _DataMaker(
-        train, held_out, receivers, sample, n_update_coefficients, shared_update, ridge
-    )
+    data = _DataMaker(train, held_out, receivers, sample, n_update_coefficients, one_update, ridge)
 
     def run(search: Search, fit_data: SearchData) -> Search:
         assert search.state is not None
@@ -153,168 +185,74 @@ def find_transfer(
 def fit_model(
     model: AssemblyGNN,
     train: Samples,
-    transfer: TransferSplines,
+    search: Search,
     *,
     n_update_coefficients: int,
-    ridge: float,
+    ridge: float | None,
 ) -> dict[str, float]:
     """Fills a model in place from the found psi: rows, latent vectors, MLPs, rows again.
 
     Returns:
-        Relative errors of the MLPs, by name; of several, the largest.
+        Relative errors of the two MLPs, ``transfer`` and ``update``, and the relative ``ridge``
+        of the last solve.
 
     Raises:
         ValueError: If W is not determined by the samples.
     """
+    assert search.state is not None
+    basis, c = search.basis, search.state.coefficients
     shared = not model.embedding.requires_grad
     sample = subsample(train.x)
-    update_basis = SplineBasis(
-        refined_knots(transfer.basis, transfer.all_functions, sample, n_update_coefficients)
-    )
-    coefficients, information = solve_updates(
-        train, transfer, update_basis, ridge=ridge, shared=shared
-    )
+    update_basis = SplineBasis(refined_knots(basis, c, sample, n_update_coefficients))
+    grid = np.linspace(basis.knots[0], basis.knots[-1], _TABLE_POINTS)
+    table = torch.as_tensor(basis.curve(c, grid), device=train.x.device)
+    sent = interpolate(train.x, grid, table)
+    factor = GramFactor.of(sent, ridge=search.state.ridge if ridge is None else ridge)
+
+    errors = {"transfer": _distil_transfer(model, basis, c, sample)}
     if shared:
-        curves, rows = coefficients[:1], torch.zeros(1, dtype=torch.long)
+        curves = shared_update(train.x, train.y, sent, factor, update_basis)
+        rows = torch.zeros(1, dtype=torch.long)
     else:
-        grouped = transfer.n_groups > 1
-        if grouped:
-            coefficients, information = _pooled(coefficients, information, transfer.groups)
-        latent = fit_latent_curves(coefficients, information, n_latent=model.embedding.shape[1])
-        own = latent.latent[transfer.groups] if grouped else latent.latent
+        n_latent = model.embedding.shape[1]
+        latent = update_curves(train.x, train.y, sent, factor, update_basis, n_latent=n_latent)
         with torch.no_grad():
             model.embedding.zero_()
-            model.embedding[:, : own.shape[1]] = own.to(model.embedding)
-        few = covering_rows(latent.latent, n_most=_MOST_POINTS // (4 * update_basis.size))
-        curves = latent.coefficients()[few]
-        rows = _first_members(transfer.groups)[few] if grouped else few
-    errors = {
-        "transfer": _distil_transfer(model, transfer, train),
-        "update": _distil_update(model, update_basis, curves, rows, sample),
-    }
+            model.embedding[:, : latent.latent.shape[1]] = latent.latent.to(model.embedding)
+        rows = covering_rows(latent.latent, n_most=_MOST_POINTS // (4 * update_basis.size))
+        curves = latent.coefficients()[rows]
+    errors["update"] = distil_update(model, update_basis, curves, rows, sample)
+    del sent, factor
     model.to(train.x.device)
-    solve_model_weights(model, train, transfer, ridge=ridge)
+    errors["ridge"] = _solve_with_model(
+        model, train, grid, ridge=ridge, first_ridge=search.state.ridge
+    )
     return errors
 
 
-def _distil_transfer(model: AssemblyGNN, transfer: TransferSplines, train: Samples) -> float:
-    if isinstance(model.transfer, PairTransfer):
-        return _distil_pair(model, model.transfer, transfer, train)
-    if model.transfer_input == "sender":
-        return _distil_sender(model, model.transfer, transfer, transfer.coefficients[0], train)
-    basis, c = transfer.basis, transfer.coefficients[0, 0]
-    points = _fitting_points(basis)
+def _distil_transfer(model: AssemblyGNN, basis: SplineBasis, c: NDArray, sample: NDArray) -> float:
+    psi = cast(MLP, model.transfer)
+    points = fitting_points(basis)
     inputs = torch.as_tensor(points)[:, None] / model.activity_scale
     values = torch.as_tensor(basis.curve(c, points))
-    error = fit_mlp(model.transfer, inputs, values, _density(points, subsample(train.x)))
+    error = fit_mlp(psi, inputs, values, visited_share(points, sample))
     # What every neuron sends at rest belongs to the update functions: psi(0) = 0.
     with torch.no_grad():
-        last = cast(nn.Linear, model.transfer.layers[-1])
-        last.bias.sub_(model.transfer(torch.zeros(1, 1)))
+        last = cast(nn.Linear, psi.layers[-1])
+        last.bias.sub_(psi(torch.zeros(1, 1)))
     return error
 
 
-def _pooled(
-    coefficients: Float[Tensor, "N K"],
-    information: Float[Tensor, "N K K"],
-    groups: Int[Tensor, " N"],
-) -> tuple[Float[Tensor, "G K"], Float[Tensor, "G K K"]]:
-    """One update function for each group, as the data of all its neurons determine it.
-
-    Neurons that share their transfer functions are taken to be of one kind altogether.
-    """
-    n_groups = int(groups.max()) + 1
-    sides = (information @ coefficients[:, :, None])[:, :, 0]
-    total = information.new_zeros(n_groups, *information.shape[1:]).index_add(
-        0, groups, information
-    )
-    rhs = sides.new_zeros(n_groups, sides.shape[1]).index_add(0, groups, sides)
-    ridge = 1e-9 * total.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
-    eye = torch.eye(total.shape[1]).to(total)
-    return torch.linalg.solve(total + ridge * eye, rhs), total
-
-
-def _first_members(groups: Int[Tensor, " N"]) -> Int[Tensor, " G"]:
-    """One neuron of each group."""
-    numbered = [(groups == group).nonzero()[0, 0] for group in range(int(groups.max()) + 1)]
-    return torch.stack(numbered)
-
-
-def _distil_sender(
-    model: AssemblyGNN,
-    mlp: MLP,
-    transfer: TransferSplines,
-    functions: Float[np.ndarray, "G C"],
-    train: Samples,
-) -> float:
-    """An MLP learns each group's function at the group's latent vector.
-
-    If there is one group only, its neurons have latent vectors of their own, and the function
-    must not depend on them.
-    """
-    points = _fitting_points(transfer.basis, per_interval=2)
-    a = model.embedding.detach().cpu().double()
-    x = torch.as_tensor(points)[:, None] / model.activity_scale
-    inputs, values, density = [], [], []
-    for group, c in enumerate(functions):
-        members = (transfer.groups == group).nonzero()[:, 0]
-        visited = _density(points, subsample(train.x[:, members])) * len(members)
-        places = a[members[:1].cpu()] if len(functions) > 1 else a[covering_rows(a, n_most=5)]
-        for place in places:
-            inputs.append(torch.cat([x, place.expand(len(points), -1)], dim=1))
-            values.append(torch.as_tensor(transfer.basis.curve(c, points)))
-            density.append(visited)
-    return fit_mlp(
-        mlp,
-        torch.cat(inputs),
-        torch.cat(values),
-        torch.cat(density),
-        max_iterations=_TRANSFER_STEPS,
-    )
-
-
-def _distil_pair(
-    model: AssemblyGNN, psi: PairTransfer, transfer: TransferSplines, train: Samples
-) -> float:
-    """The terms learn the leading singular functions of psi, receivers by senders."""
-    n_receiving, n_groups, size = transfer.coefficients.shape
-    left, spread, right = np.linalg.svd(
-        transfer.coefficients.reshape(n_receiving, -1), full_matrices=False
-    )
-    a = model.embedding.detach().cpu().double()
-    rows = _first_members(transfer.groups).cpu()
-    rows = rows if n_receiving > 1 else covering_rows(a, n_most=16)
-    errors = [0.0]
-    for m, (share, term) in enumerate(zip(psi.shares, psi.terms, strict=True)):
-        share, term = cast(MLP, share), cast(MLP, term)
-        if m >= len(spread):
-            _silence(term)
-            continue
-        values = torch.as_tensor(left[:, m]).expand(len(rows))
-        errors.append(fit_mlp(share, a[rows], values, torch.ones(len(rows))))
-        functions = (spread[m] * right[m]).reshape(n_groups, size)
-        errors.append(_distil_sender(model, term, transfer, functions, train))
-    return max(errors)
-
-
-def _silence(mlp: MLP) -> None:
-    """Makes a network's output zero."""
-    last = cast(nn.Linear, mlp.layers[-1])
-    with torch.no_grad():
-        last.weight.zero_()
-        last.bias.zero_()
-
-
-def _distil_update(
+def distil_update(
     model: AssemblyGNN, basis: SplineBasis, curves: Tensor, rows: Tensor, sample: NDArray
 ) -> float:
     """The MLP of phi learns the curves ``(R, K)`` of some neurons at their latent vectors."""
-    points = _fitting_points(basis)
+    points = fitting_points(basis)
     x = torch.as_tensor(points)[:, None].expand(len(rows), -1, 1) / model.activity_scale
     a = model.embedding.detach().cpu()[rows.cpu()].double()
     inputs = torch.cat([x, a[:, None, :].expand(-1, len(points), -1)], dim=-1)  # (R, M, 1 + D)
     values = torch.as_tensor(basis.curve(curves.T.cpu().numpy(), points).T.copy())  # (R, M)
-    density = _density(points, sample).repeat(len(rows))
+    density = visited_share(points, sample).repeat(len(rows))
     return fit_mlp(model.update, inputs.flatten(0, 1), values.flatten(), density)
 
 
@@ -328,12 +266,12 @@ class _DataMaker:
         receivers: Tensor,
         sample: NDArray,
         n_update_coefficients: int,
-        shared_update: bool,
-        ridge: float,
+        one_update: bool,
+        ridge: float | None,
     ) -> None:
         self.train, self.held_out, self.receivers = train, held_out, receivers
         self.update_basis = SplineBasis(quantile_knots(sample, n_update_coefficients))
-        self.options = {"shared_update": shared_update, "ridge": ridge}
+        self.options = {"shared_update": one_update, "ridge": ridge}
 
     def fitted(self, basis: SplineBasis) -> SearchData:
         return self._make(self.train, basis)
@@ -358,19 +296,87 @@ def _refine(search: Search, stage: int, sample: NDArray, n_coefficients: int) ->
     old, c = search.basis, search.state.coefficients
     knots = refined_knots(old, c, sample, n_coefficients)
     grid = np.linspace(knots[0], knots[-1], 8001)
-    state = SearchState(SplineBasis(knots).project(grid, old.curve(c.T, grid)).T)
+    state = SearchState(
+        SplineBasis(knots).project(grid, old.curve(c, grid)),
+        damping=search.state.damping,
+        ridge=search.state.ridge,
+    )
     return replace(search, stage=stage, knots=knots, state=state)
 
 
-def _fitting_points(basis: SplineBasis, *, per_interval: int = 4) -> NDArray[np.float64]:
+@torch.no_grad()
+def _solve_with_model(
+    model: AssemblyGNN,
+    train: Samples,
+    grid: NDArray,
+    *,
+    ridge: float | None,
+    first_ridge: float,
+) -> float:
+    """W for the model's own MLPs; gives the relative ridge it was solved with."""
+    at = torch.as_tensor(grid, dtype=torch.float32, device=train.x.device)
+    table = model.transfer(at[:, None] / model.activity_scale).double()
+    sent = interpolate(train.x, grid, table)
+    target = torch.cat(
+        [
+            (y - model.self_update(x)).double()
+            for x, y in zip(train.x.split(256), train.y.split(256), strict=True)
+        ]
+    )
+    gram, moments = sent.T @ sent, sent.T @ target
+
+    def solve(ridge: float) -> tuple[GramFactor, Tensor]:
+        factor = GramFactor.of_gram(gram.clone(), ridge=ridge, n_samples=len(sent))
+        return factor, solve_weights(factor, moments)
+
+    used = first_ridge if ridge is None else ridge
+    factor, weight = solve(used)
+    for _ in range(_RIDGE_ROUNDS if ridge is None else 0):
+        squares = (
+            float((y - p @ weight.T).square_().sum())
+            for p, y in zip(sent.split(2048), target.split(2048), strict=True)
+        )
+        wanted = evidence_ridge(
+            factor,
+            n_samples=len(sent),
+            n_receivers=len(weight),
+            squared_residuals=sum(squares),
+            squared_weights=float(weight.square().sum()),
+        )
+        if abs(wanted / used - 1) < 0.1:
+            break
+        used = wanted
+        factor, weight = solve(used)
+    model.weight.copy_(weight)
+    return used
+
+
+def interpolate(x: Tensor, grid: NDArray, table: Tensor) -> Float[Tensor, "T N"]:
+    """Linear interpolation of a table on a regular grid, constant outside; float64."""
+    step = (grid[-1] - grid[0]) / (len(grid) - 1)
+    position = ((x.double() - grid[0]) / step).clamp_(0, len(grid) - 1)
+    index = position.long().clamp_(max=len(grid) - 2)
+    position -= index
+    return torch.lerp(table[index], table[index + 1], position)
+
+
+def fitting_points(basis: SplineBasis, *, per_interval: int = 4) -> NDArray[np.float64]:
     """Some points to every interval between knots."""
     knots = basis.knots
     inner = np.linspace(knots[:-1], knots[1:], per_interval, endpoint=False, axis=1).ravel()
     return np.append(inner, knots[-1])
 
 
-def _density(points: NDArray, sample: NDArray) -> Float[Tensor, " M"]:
+def visited_share(points: NDArray, sample: NDArray) -> Float[Tensor, " M"]:
     """Share of the activity that each point stands for, with a floor that keeps edges tame."""
     edges = np.concatenate([[-np.inf], (points[1:] + points[:-1]) / 2, [np.inf]])
     share = np.histogram(sample, bins=edges)[0] / len(sample)
     return torch.as_tensor(share + 0.1 / len(points))
+
+
+def subsample(x: Tensor, n_most: int = 400_000) -> NDArray[np.float64]:
+    """Some activity values, the extremes among them."""
+    flat = x.flatten()
+    step = max(1, len(flat) // n_most) | 1  # odd: does not fall in step with the neurons
+    values = flat[::step].cpu().numpy().astype(np.float64)
+    return np.concatenate([values, [float(flat.min()), float(flat.max())]])

@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuralgnn.models.clustering import cluster_rows
+from neuralgnn.train.varpro.fit import Samples, subsample
 from neuralgnn.train.varpro.latent import fit_latent_curves
-from neuralgnn.train.varpro.samples import Samples, subsample
 from neuralgnn.train.varpro.search import (
     SearchData,
     SearchState,
@@ -82,7 +82,8 @@ class GroupSearch:
     def found(self) -> TransferSplines:
         """The functions where they stand."""
         coefficients = np.stack([state.coefficients for state in self.states])
-        return TransferSplines(self.knots, coefficients, self.groups)
+        ridge = max(state.ridge for state in self.states)
+        return TransferSplines(self.knots, coefficients, self.groups, ridge)
 
 
 def find_group_transfer(
@@ -101,7 +102,7 @@ def find_group_transfer(
     max_groups: int,
     min_share: float,
     max_iterations: int,
-    ridge: float,
+    ridge: float | None,
     prepare: Callable[[Samples, TransferSplines], Samples] = lambda samples, transfer: samples,
     search: GroupSearch | None = None,
     on_progress: Callable[[GroupSearch], None] = lambda search: None,
@@ -114,7 +115,6 @@ def find_group_transfer(
         train: Frames to search with.
         held_out: Frames that decide.
         solve: Frames to solve the update functions with.
-        prepare: Finds what drives neurons, for the psi found so far, before that solve.
         by: Whether psi depends on the sender or on the pair of receiver and sender.
         order: Neurons in the order in which receivers are taken; those that something unknown
             drives left out.
@@ -125,7 +125,9 @@ def find_group_transfer(
         max_groups: Largest number of groups.
         min_share: Smaller groups are merged [1].
         max_iterations: Upper bound of the Gauss-Newton steps per search.
-        ridge: Relative ridge on W.
+        ridge: Relative ridge on W; None: by evidence.
+        prepare: Finds what drives neurons, for the psi found so far, before their update
+            functions are solved.
         search: Where to go on.
         on_progress: Called after every step.
 
@@ -141,7 +143,7 @@ def find_group_transfer(
             refined_knots(transfer.basis, transfer.all_functions, sample, n_update_coefficients)
         )
         samples = prepare(solve, transfer)
-        coefficients, information = solve_updates(samples, transfer, basis, ridge=ridge)
+        coefficients, information = solve_updates(samples, transfer, basis)
         latent = fit_latent_curves(coefficients, information, n_latent=n_latent).latent
         labels = cluster_rows(
             latent.cpu().numpy(), max_clusters=max_groups, min_share=min_share, seed=0
@@ -151,7 +153,9 @@ def find_group_transfer(
 
     def started(best: TransferSplines, error: float, groups: Tensor, round: int) -> GroupSearch:
         n_groups = int(groups.max()) + 1
-        start = SearchState(np.repeat(shared.coefficients[0], n_groups, axis=0))
+        start = SearchState(
+            np.repeat(shared.coefficients[0], n_groups, axis=0), ridge=shared.ridge
+        )
         states = (start,) * (n_groups if by == "pair" else 1)
         return GroupSearch(best, error, groups, shared.knots, states, round=round)
 
@@ -225,7 +229,7 @@ def _refined(search: GroupSearch, sample: NDArray, n_coefficients: int) -> Group
     grid = np.linspace(knots[0], knots[-1], 8001)
     basis = SplineBasis(knots)
     states = tuple(
-        SearchState(basis.project(grid, old.basis.curve(functions.T, grid)).T)
+        SearchState(basis.project(grid, old.basis.curve(functions.T, grid)).T, ridge=old.ridge)
         for functions in old.coefficients
     )
     return replace(

@@ -18,7 +18,7 @@ from neuralgnn.config.fit import FieldFitConfig, FitConfig, VarproConfig
 from neuralgnn.data import Recording
 from neuralgnn.models import AssemblyGNN
 from neuralgnn.train.varpro.drive import Drive, estimate_drive
-from neuralgnn.train.varpro.samples import Samples, subsample
+from neuralgnn.train.varpro.fit import Samples, subsample
 from neuralgnn.train.varpro.siren import fit_field
 from neuralgnn.train.varpro.splines import SplineBasis, refined_knots
 from neuralgnn.train.varpro.transfer import TransferSplines
@@ -34,13 +34,11 @@ class HiddenField:
         neurons: Driven neurons.
         span: Frames of the training stretch.
         settings: How the field is fitted.
-        ridge: Relative ridge on W.
     """
 
     neurons: Int[Tensor, " P"]
     span: range
     settings: FieldFitConfig
-    ridge: float
 
     @classmethod
     def of(cls, config: FitConfig, recording: Recording, *, device: torch.device) -> Self | None:
@@ -64,7 +62,7 @@ class HiddenField:
             )
         neurons = torch.arange(n_driven, device=device) + field.first_neuron
         span, _ = recording.split(config.validation_fraction)
-        return cls(neurons, span, trainer.field, trainer.ridge)
+        return cls(neurons, span, trainer.field)
 
     def without_driven(self, order: Int[Tensor, " N"]) -> Int[Tensor, " M"]:
         """The neurons that nothing drives, in the same order."""
@@ -73,7 +71,7 @@ class HiddenField:
     def driven(self, samples: Samples, drive: Drive) -> Samples:
         """The same samples with what drives the neurons at them."""
         values = torch.ones_like(samples.x)
-        values[:, self.neurons] = drive.at(samples.frames).to(values)
+        values[:, self.neurons] = drive.at(samples.numbers).to(values)
         return replace(samples, drive=values)
 
     def estimate(
@@ -101,7 +99,7 @@ class HiddenField:
             n_stretches=self.settings.n_stretches,
             span=self.span,
             n_rounds=n_rounds,
-            ridge=self.ridge,
+            ridge=transfer.ridge,
             start=start,
         )
 
@@ -118,13 +116,12 @@ class HiddenField:
         return fit_field(
             model,
             samples,
-            transfer,
             drive,
             n_steps=self.settings.n_steps,
             n_joint_steps=self.settings.n_joint_steps,
             n_turns=self.settings.n_turns,
             batch_size=self.settings.batch_size,
             learning_rate=self.settings.learning_rate,
-            ridge=self.ridge,
+            ridge=transfer.ridge,
             generator=generator,
         )

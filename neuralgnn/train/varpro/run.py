@@ -17,17 +17,17 @@ from neuralgnn.data.provenance import code_digest
 from neuralgnn.models import build_model, save_checkpoint
 from neuralgnn.train.progress import Progress
 from neuralgnn.train.resume import ResumePoint
-from neuralgnn.train.varpro.fit import Search, find_transfer, fit_model
+from neuralgnn.train.varpro.fit import Samples, Search, find_transfer, fit_model
+from neuralgnn.train.varpro.grouped import fit_group_model
 from neuralgnn.train.varpro.groups import GroupSearch, find_group_transfer
 from neuralgnn.train.varpro.hidden import HiddenField
-from neuralgnn.train.varpro.samples import Samples
 from neuralgnn.train.varpro.search import SearchState
 from neuralgnn.train.varpro.transfer import TransferSplines
 
 logger = logging.getLogger(__name__)
 
 _HELD_OUT_FRAMES = 1000
-_HISTORY = ("step", "round", "stage", "start", "loss", "damping")
+_HISTORY = ("step", "round", "stage", "start", "loss", "damping", "ridge")
 
 
 def run_varpro(
@@ -107,14 +107,20 @@ def run_varpro(
             starts=trainer.starts,
             max_iterations=trainer.max_iterations,
             ridge=trainer.ridge,
-            shared_update=shared,
+            one_update=shared,
             search=store.load("shared"),
             on_progress=on_progress,
         )
-        transfer, error = search.transfer(recording.n_neurons), search.best_error
+        transfer, error = None, search.best_error
         if by != "activity":
+            assert search.state is not None and search.knots is not None
             transfer, error = find_group_transfer(
-                transfer,
+                TransferSplines(
+                    search.knots,
+                    search.state.coefficients[None, None],
+                    torch.zeros(recording.n_neurons, dtype=torch.long, device=device),
+                    search.state.ridge if trainer.ridge is None else trainer.ridge,
+                ),
                 error,
                 train=train,
                 held_out=held_out,
@@ -141,21 +147,20 @@ def run_varpro(
         generator=generator,
         n_frames=recording.n_frames,
     )
-    drive = None
-    if hidden is not None:
+    n_update = trainer.n_update_coefficients
+    if transfer is None:
+        errors = fit_model(
+            model, samples, search, n_update_coefficients=n_update, ridge=trainer.ridge
+        )
+    elif hidden is None:
+        errors = fit_group_model(model, samples, transfer, n_update_coefficients=n_update)
+    else:
         drive = hidden.estimate(train, transfer)
         drive = hidden.estimate(samples, transfer, start=drive)
         samples = hidden.driven(samples, drive)
-    errors = fit_model(
-        model,
-        samples,
-        transfer,
-        n_update_coefficients=trainer.n_update_coefficients,
-        ridge=trainer.ridge,
-    )
-    if hidden is not None and drive is not None:
+        errors = fit_group_model(model, samples, transfer, n_update_coefficients=n_update)
         errors |= hidden.learn(model, samples, transfer, drive, generator=generator)
-    logger.info("relative errors of the MLPs: %s", errors)
+    logger.info("relative errors of the MLPs, and ridge: %s", errors)
     step = len(store.history)
     name = f"checkpoint_{step:08d}.pt"
     record = provenance(
@@ -169,6 +174,7 @@ def run_varpro(
         "n_samples": n_samples,
         "n_search_samples": n_search,
         "held_out_error": error,
+        "ridge": errors.pop("ridge"),
         "distillation_error": errors,
     }
 
@@ -214,7 +220,8 @@ class _SearchStore:
                 if grouped
                 else [0, search.stage, search.start]
             )
-            self.history.append([len(self.history) + 1, *place, state.loss, state.damping])
+            numbers = (state.loss, state.damping, state.ridge)
+            self.history.append([len(self.history) + 1, *place, *numbers])
         self.parts = self.parts | {"groups" if grouped else "shared": _plain(search)}
         self.point.save({"parts": self.parts, "history": self.history})
 
@@ -265,8 +272,8 @@ def _sample_sizes(trainer: VarproConfig, n_neurons: int, n_available: int) -> tu
             f"({n_neurons} weights and {trainer.n_update_coefficients} spline coefficients): "
             "record longer or lower trainer.n_update_coefficients"
         )
-    search = trainer.n_search_samples or max(2000, 3 * n_neurons)
-    solve = trainer.n_samples or max(5000, 8 * n_neurons)
+    search = trainer.n_search_samples or max(2000, min(3 * n_neurons, 6000), 3 * n_neurons // 2)
+    solve = trainer.n_samples or max(5000, min(8 * n_neurons, 16_000), 2 * n_neurons)
     for key, wanted in (("n_search_samples", search), ("n_samples", solve)):
         if wanted <= unknowns:
             raise ValueError(

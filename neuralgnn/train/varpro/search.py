@@ -8,13 +8,17 @@ solved for, so the residual ``r(c)`` depends on ``c`` alone. Its Jacobian is, af
 ``Pi_i`` projecting out what the solve can explain. Gauss-Newton steps with Levenberg-Marquardt
 damping on it need some ten iterations where gradient methods need hundreds.
 
-Senders come in G groups, each with a psi of its own: one group for a psi that all share. ``k``
-then runs over the coefficients of all groups, and the sum over the senders of k's group.
+The ridge on W is part of the problem: unless it is given, it starts large and is lowered step by
+step to what the evidence asks for (``evidence``). Without it a short recording, whose Gram matrix
+has directions with hardly any signal, is explained by enormous weights on a wrong psi.
+
+Senders may come in G groups, each with a psi of its own: ``c`` then holds the coefficients of all
+groups, one row each, and a sum over the senders is one over those of k's group.
 
 Scale and offset of psi are free (gauge): after every step psi(0) = 0 and its mean square over the
 activity that its senders visit is 1.
 
-Source: Golub and Pereyra 1973; Kaufman 1975.
+Source: Golub and Pereyra 1973; Kaufman 1975; MacKay 1992.
 """
 
 __all__ = ["SearchData", "SearchState", "held_out_error", "search_transfer", "start_coefficients"]
@@ -30,23 +34,30 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
+from neuralgnn.train.varpro.evidence import evidence_ridge
 from neuralgnn.train.varpro.rows import GramFactor, RowSystem
 from neuralgnn.train.varpro.splines import SplineBasis
 
 _CACHE_BYTES = 1 << 30
 _BLOCK_BYTES = 1 << 28
-_MIN_DAMPING = 1e-9
+_MIN_DAMPING = 1e-12
 _MAX_ATTEMPTS = 8
+_PATIENCE = 3  # steps without progress that end a search
+_RIDGE_STEP = 2.0  # largest factor that the ridge falls by between steps: faster, and psi is lost
+_RIDGE_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
 class SearchState:
     """Where a search stands: enough to continue it identically."""
 
-    coefficients: NDArray[np.float64]  # (G, C)
+    coefficients: NDArray[np.float64]  # (C,), or (G, C) of groups
     damping: float = 1e-8
     iteration: int = 0
     loss: float = float("inf")
+    ridge: float = 1e-2  # relative
+    best_loss: float = float("inf")
+    n_stalled: int = 0
     done: bool = False
 
 
@@ -61,7 +72,7 @@ class SearchData:
         update_basis: Splines of phi.
         groups: Group of each sender, 0 .. G - 1; None: all are in one.
         shared_update: Whether all receivers have one update function.
-        ridge: Ridge on W relative to the mean diagonal of the Gram matrix.
+        ridge: Ridge on W relative to the mean diagonal of the Gram matrix; None: by evidence.
     """
 
     def __init__(
@@ -74,7 +85,7 @@ class SearchData:
         update_basis: SplineBasis,
         groups: Int[Tensor, " N"] | None = None,
         shared_update: bool = False,
-        ridge: float = 1e-10,
+        ridge: float | None = None,
     ) -> None:
         self.x, self.receivers, self.basis = x, receivers, transfer_basis
         self.target = y.T[:, :, None].double()  # (I, T, 1)
@@ -89,17 +100,18 @@ class SearchData:
         zero = torch.zeros(1, dtype=torch.float64, device=x.device)
         self.at_zero = transfer_basis(zero)[:, 0]  # (C,)
 
-    def normalised(self, c: Float[Tensor, "G C"]) -> Float[Tensor, "G C"]:
+    def normalised(self, c: Float[Tensor, "*G C"]) -> Float[Tensor, "*G C"]:
         """The same functions in the gauge of this search: psi(0) = 0, mean square 1, rising."""
+        shape, c = c.shape, c.reshape(-1, self.basis.size)  # (G, C)
         c = c - (c @ self.at_zero)[:, None]  # splines sum to one, so this subtracts constants
         second_moment, slope = self._moments
         scale = torch.einsum("gk,gkl,gl->g", c, second_moment, c).sqrt()
         rising = (slope * c).sum(1) >= 0
-        return c / (scale * torch.where(rising, 1.0, -1.0))[:, None]
+        return (c / (scale * torch.where(rising, 1.0, -1.0))[:, None]).reshape(shape)
 
-    def sent(self, c: Float[Tensor, "G C"]) -> Float[Tensor, "T N"]:
+    def sent(self, c: Float[Tensor, "*G C"]) -> Float[Tensor, "T N"]:
         """Output psi(x) of every sample."""
-        weights = c.to(self.x.dtype)
+        weights = c.reshape(-1, self.basis.size).to(self.x.dtype)  # (G, C)
         parts = []
         for block, basis in self._blocks():
             sent = torch.empty_like(block)
@@ -160,7 +172,9 @@ class _Point:
     system: RowSystem
     w: Tensor  # (I, N)
     residual: Tensor  # (I, T, 1)
-    loss: float
+    loss: float  # the residual's share of the targets' variance
+    objective: float  # the same with the ridge's penalty
+    ridge: float  # relative
 
 
 def search_transfer(
@@ -168,7 +182,7 @@ def search_transfer(
     state: SearchState,
     *,
     max_iterations: int,
-    tolerance: float = 1e-3,
+    tolerance: float = 1e-2,
     on_iteration: Callable[[SearchState], None] = lambda state: None,
 ) -> SearchState:
     """Improves spline coefficients of psi until the residual stops falling.
@@ -177,7 +191,7 @@ def search_transfer(
         data: Samples.
         state: Where to start or to go on.
         max_iterations: Upper bound of the iteration count.
-        tolerance: Relative decrease of the loss below which the search ends.
+        tolerance: Relative decrease of the loss that a few steps must reach to go on.
         on_iteration: Called with the state after every step, to log and to save it.
 
     Returns:
@@ -185,63 +199,92 @@ def search_transfer(
     """
     c = torch.as_tensor(state.coefficients, device=data.x.device)
     # Coefficients of a resumed search are normalised; doing it again would change their last bit.
-    point = _solve(data, data.normalised(c) if state.iteration == 0 else c)
+    point = _solve(data, data.normalised(c) if state.iteration == 0 else c, _ridge(data, state))
     while not state.done and state.iteration < max_iterations:
-        step = _step(data, point, state.damping)
-        if step is None:
-            state = replace(state, iteration=state.iteration + 1, done=True, loss=point.loss)
-        else:
-            decrease = 1 - step[0].loss / point.loss
-            point, damping = step
-            state = SearchState(
-                coefficients=point.c.cpu().numpy(),
-                damping=damping,
-                iteration=state.iteration + 1,
-                loss=point.loss,
-                done=decrease < tolerance,
-            )
+        point = _with_lower_ridge(data, point)
+        stepped = _step(data, point, state.damping)
+        point, damping = stepped or (point, state.damping)
+        better = point.loss < (1 - tolerance) * state.best_loss
+        n_stalled = 0 if better else state.n_stalled + 1
+        state = SearchState(
+            coefficients=point.c.cpu().numpy(),
+            damping=damping,
+            iteration=state.iteration + 1,
+            loss=point.loss,
+            ridge=point.ridge,
+            best_loss=min(state.best_loss, point.loss),
+            n_stalled=n_stalled,
+            done=stepped is None or n_stalled >= _PATIENCE,
+        )
         on_iteration(state)
-    return replace(state, loss=point.loss, coefficients=point.c.cpu().numpy())
+    return replace(state, loss=point.loss, coefficients=point.c.cpu().numpy(), ridge=point.ridge)
 
 
 def held_out_error(data: SearchData, fitted: SearchState, test: SearchData) -> float:
     """Residual share on other samples, with weights and update functions of the fitted ones."""
     c = torch.as_tensor(fitted.coefficients, device=data.x.device)
-    point = _solve(data, c)
+    point = _solve(data, c, _ridge(data, fitted))
     _, d = point.system.solve(data.target)
     residual = test.target - (test.sent(point.c) @ point.w.T).T[:, :, None] - test.own @ d
     return float(residual.square().mean() / test.variance)
 
 
 def start_coefficients(basis: SplineBasis, *, shape: str, scale: float) -> NDArray[np.float64]:
-    """Coefficients ``(1, C)`` of a starting psi: ``linear``, ``saturating`` or ``rectifying``."""
+    """Coefficients of a starting guess of psi: ``linear``, ``saturating`` or ``rectifying``."""
     grid = np.linspace(basis.knots[0], basis.knots[-1], 2001)
     u = grid / scale
     shapes = {"linear": u, "saturating": u / (1 + np.abs(u)), "rectifying": np.maximum(u, 0)}
-    return basis.project(grid, shapes[shape])[None]
+    return basis.project(grid, shapes[shape])
 
 
-def _solve(data: SearchData, c: Tensor) -> _Point:
+def _ridge(data: SearchData, state: SearchState) -> float:
+    return state.ridge if data.ridge is None else data.ridge
+
+
+def _solve(data: SearchData, c: Tensor, ridge: float) -> _Point:
     sent = data.sent(c)
-    factor = GramFactor.of(sent, ridge=data.ridge)
+    factor = GramFactor.of(sent, ridge=ridge)
     system = RowSystem(sent, factor, data.own, data.receivers, shared=data.shared_update)
     w, d = system.solve(data.target)
     residual = system.residual(data.target, w, d)
-    loss = float(residual.square().mean()) / data.variance
-    return _Point(c, system, w[..., 0], residual, loss)
+    unit = residual.numel() * data.variance
+    loss = float(residual.square().sum()) / unit
+    objective = loss + factor.ridge * float(w.square().sum()) / unit
+    return _Point(c, system, w[..., 0], residual, loss, objective, ridge)
+
+
+def _with_lower_ridge(data: SearchData, point: _Point) -> _Point:
+    """The same psi with a ridge nearer to what the evidence asks for."""
+    if data.ridge is not None:
+        return point
+    wanted = evidence_ridge(
+        point.system.factor,
+        n_samples=len(data.x),
+        n_receivers=len(data.receivers),
+        squared_residuals=float(point.residual.square().sum()),
+        squared_weights=float(point.w.square().sum()),
+    )
+    wanted = max(wanted, point.ridge / _RIDGE_STEP)
+    if abs(wanted / point.ridge - 1) < _RIDGE_TOLERANCE:
+        return point
+    return _solve(data, point.c, wanted)
 
 
 def _step(data: SearchData, point: _Point, damping: float) -> tuple[_Point, float] | None:
-    """One damped Gauss-Newton step; None when no damping up to the largest lowers the loss."""
+    """One damped Gauss-Newton step; None when no damping up to the largest helps."""
     columns = data.sensitivities(point.w)
-    projected = point.system.residual(columns, *point.system.solve(columns))  # (I, T, C)
+    w, d = point.system.solve(columns)
+    projected = point.system.residual(columns, w, d)  # (I, T, C)
     hessian = torch.einsum("itk,itl->kl", projected, projected)
-    gradient = torch.einsum("itk,it->k", projected, point.residual[..., 0])
+    hessian += point.system.factor.ridge * torch.einsum("ink,inl->kl", w, w)
+    # Equal to the projected columns' product with residual and penalty, which both are
+    # orthogonal to what the solve can explain.
+    gradient = torch.einsum("itk,it->k", columns, point.residual[..., 0])
     diagonal = hessian.diagonal().clamp_min(1e-12 * hessian.diagonal().max())
     for attempt in range(_MAX_ATTEMPTS):
         shift = torch.linalg.solve(hessian + damping * torch.diag(diagonal), gradient)
-        candidate = _solve(data, data.normalised(point.c + shift.view_as(point.c)))
-        if candidate.loss < point.loss:
-            return candidate, damping / 5 if attempt == 0 else damping
+        candidate = _solve(data, data.normalised(point.c + shift.view_as(point.c)), point.ridge)
+        if candidate.objective < point.objective:
+            return candidate, max(damping / 5, _MIN_DAMPING) if attempt == 0 else damping
         damping = max(damping, _MIN_DAMPING) * 10
     return None

@@ -25,9 +25,8 @@ from torch import Tensor
 from neuralgnn.models import AssemblyGNN
 from neuralgnn.models.field import SirenField
 from neuralgnn.train.varpro.drive import Drive
-from neuralgnn.train.varpro.samples import Samples
+from neuralgnn.train.varpro.fit import Samples
 from neuralgnn.train.varpro.solve import solve_model_weights
-from neuralgnn.train.varpro.transfer import TransferSplines
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +38,6 @@ _FRAME_BLOCK = 64
 def fit_field(
     model: AssemblyGNN,
     train: Samples,
-    transfer: TransferSplines,
     drive: Drive,
     *,
     n_steps: int,
@@ -55,7 +53,6 @@ def fit_field(
     Args:
         model: Model with functions and latent vectors in place.
         train: Frames to fit.
-        transfer: Splines that psi was learned from.
         drive: Field over stretches of time.
         n_steps: Adam steps on the field over stretches.
         n_joint_steps: Adam steps on the residual, in each of the turns.
@@ -80,12 +77,12 @@ def fit_field(
         learned = field.at(centres).T
         misses = {"field": float((learned - values).square().mean() / values.var())}
     for _ in range(n_turns):
-        solve_model_weights(model, _driven(train, field), transfer, ridge=ridge)
+        solve_model_weights(model, _driven(train, field), ridge=ridge)
         rest, message = _rest_and_message(model, train)
         learn = _of_samples(field, train, rest, message, generator)
         _descend(field, learn, n_steps=n_joint_steps, **how)
     driven = _driven(train, field)
-    solve_model_weights(model, driven, transfer, ridge=ridge)
+    solve_model_weights(model, driven, ridge=ridge)
     rest, message = _rest_and_message(model, train)
     assert driven.drive is not None
     residual = rest - driven.drive[:, field.neurons] * message
@@ -118,7 +115,7 @@ def _of_samples(
 
     def draw(n: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         time, pixel = _drawn(rest.shape, n, generator, device=rest.device)
-        inputs = field.inputs(train.frames[time], pixel)
+        inputs = field.inputs(train.numbers[time], pixel)
         return inputs, rest[time, pixel], message[time, pixel], scale
 
     return draw
@@ -160,7 +157,7 @@ def _scaled(drive: Drive, shape: tuple[int, int]) -> Float[Tensor, "P S"]:
 def _driven(train: Samples, field: SirenField) -> Samples:
     """The samples with the network's field as their drive."""
     drive = torch.ones_like(train.x)
-    parts = [field.at(frames) for frames in train.frames.split(_FRAME_BLOCK)]
+    parts = [field.at(frames) for frames in train.numbers.split(_FRAME_BLOCK)]
     drive[:, field.neurons] = torch.cat(parts).clamp_min(_LOWEST)
     return replace(train, drive=drive)
 

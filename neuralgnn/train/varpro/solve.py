@@ -1,4 +1,7 @@
-r"""Linear solves of a whole network. Axes: T frames, N neurons, K coefficients, M terms."""
+"""Linear solves of a network whose transfer functions differ between neurons.
+
+Axes: T frames, N neurons, K coefficients, M terms.
+"""
 
 __all__ = ["solve_model_weights", "solve_updates"]
 
@@ -8,10 +11,10 @@ from torch import Tensor
 
 from neuralgnn.models import AssemblyGNN
 from neuralgnn.models.pair import PairTransfer
+from neuralgnn.train.varpro.fit import Samples
 from neuralgnn.train.varpro.rows import GramFactor, RowSystem, solve_weights
-from neuralgnn.train.varpro.samples import Samples
 from neuralgnn.train.varpro.splines import SplineBasis
-from neuralgnn.train.varpro.transfer import TransferSplines, interpolate
+from neuralgnn.train.varpro.transfer import TransferSplines
 
 _ROW_BLOCK_BYTES = 1 << 28
 _FRAME_BLOCK = 256
@@ -21,9 +24,6 @@ def solve_updates(
     train: Samples,
     transfer: TransferSplines,
     basis: SplineBasis,
-    *,
-    ridge: float,
-    shared: bool = False,
 ) -> tuple[Float[Tensor, "N K"], Float[Tensor, "N K K"]]:
     """Spline coefficients of every neuron's update function, and their information.
 
@@ -31,8 +31,6 @@ def solve_updates(
         train: Frames to solve with.
         transfer: Transfer functions.
         basis: Splines of the update functions.
-        ridge: Relative ridge on W.
-        shared: Whether all neurons have one update function; the first axis is then one.
 
     Raises:
         ValueError: If W is not determined by the samples.
@@ -44,7 +42,7 @@ def solve_updates(
     rhs = train.x.new_empty(n_neurons, basis.size, dtype=torch.float64)
     for group in range(transfer.n_receiving):
         sent = transfer.sent(train.x, receiving=group)
-        factor = GramFactor.of(sent, ridge=ridge)
+        factor = GramFactor.of(sent, ridge=transfer.ridge)
         for receivers in transfer.receivers(group).split(block):
             own = basis(train.x[:, receivers].T.double()).permute(1, 2, 0)
             system = RowSystem(sent, factor, train.undriven(own, receivers), receivers)
@@ -52,23 +50,18 @@ def solve_updates(
             target = train.undriven(target, receivers)
             normal[receivers], sides = system.update_equations(target)
             rhs[receivers] = sides[:, :, 0]
-    if shared:
-        normal, rhs = normal.sum(0, keepdim=True), rhs.sum(0, keepdim=True)
     ridge_matrix = 1e-9 * normal.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
     eye = torch.eye(basis.size, dtype=normal.dtype, device=normal.device)
     return torch.linalg.solve(normal + ridge_matrix * eye, rhs), normal
 
 
 @torch.no_grad()
-def solve_model_weights(
-    model: AssemblyGNN, train: Samples, transfer: TransferSplines, *, ridge: float
-) -> None:
+def solve_model_weights(model: AssemblyGNN, train: Samples, *, ridge: float) -> None:
     """Puts into a model the W that fits its own functions best.
 
     Args:
         model: Model, changed in place.
         train: Frames to solve with.
-        transfer: Splines that psi was learned from; their grid tabulates a psi of the activity.
         ridge: Relative ridge on W.
     """
     update = torch.cat([model.self_update(x) for x in train.x.split(_FRAME_BLOCK)])
@@ -78,13 +71,8 @@ def solve_model_weights(
     if isinstance(model.transfer, PairTransfer):
         model.weight.copy_(_pair_weights(model, model.transfer, train, target, ridge=ridge))
         return
-    if model.transfer_input == "activity":
-        at = torch.as_tensor(transfer.grid, dtype=torch.float32, device=train.x.device)
-        table = model.transfer(at[:, None] / model.activity_scale).double()
-        sent = interpolate(train.x, transfer.grid, table)
-    else:
-        sent = torch.cat([model.sent(x) for x in train.x.split(_FRAME_BLOCK)]).double()
-    model.weight.copy_(solve_weights(sent, GramFactor.of(sent, ridge=ridge), target))
+    sent = torch.cat([model.sent(x) for x in train.x.split(_FRAME_BLOCK)]).double()
+    model.weight.copy_(solve_weights(GramFactor.of(sent, ridge=ridge), sent.T @ target))
 
 
 def _pair_weights(

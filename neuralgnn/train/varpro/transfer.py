@@ -3,7 +3,7 @@
 Axes: T frames, N neurons, R groups of receivers, G groups of senders, C coefficients, P points.
 """
 
-__all__ = ["TransferSplines", "interpolate"]
+__all__ = ["TransferSplines"]
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
+from neuralgnn.train.varpro.fit import interpolate
 from neuralgnn.train.varpro.splines import SplineBasis
 
 _TABLE_POINTS = 1 << 15
@@ -28,11 +29,13 @@ class TransferSplines:
         coefficients: One row for a psi that does not depend on the receiver, one column for one
             that does not depend on the sender.
         groups: Group of each neuron, 0 for all where there is one.
+        ridge: Relative ridge on W that they were found with.
     """
 
     knots: NDArray[np.float64]
     coefficients: NDArray[np.float64]  # (R, G, C)
     groups: Int[Tensor, " N"]
+    ridge: float
 
     @cached_property
     def basis(self) -> SplineBasis:
@@ -76,12 +79,3 @@ class TransferSplines:
             members = self.groups == group
             sent[:, members] = interpolate(x[:, members], self.grid, table)
         return sent
-
-
-def interpolate(x: Tensor, grid: NDArray, table: Tensor) -> Float[Tensor, "T N"]:
-    """Linear interpolation of a table on a regular grid, constant outside; float64."""
-    step = (grid[-1] - grid[0]) / (len(grid) - 1)
-    position = ((x.double() - grid[0]) / step).clamp_(0, len(grid) - 1)
-    index = position.long().clamp_(max=len(grid) - 2)
-    position -= index
-    return torch.lerp(table[index], table[index + 1], position)

@@ -17,7 +17,7 @@ from neuralgnn.models import AssemblyGNN, load_model
 from neuralgnn.simulate import simulate
 from neuralgnn.train.varpro import run as run_module
 from neuralgnn.train.varpro import run_varpro
-from neuralgnn.train.varpro.samples import Samples
+from neuralgnn.train.varpro.fit import Samples
 from neuralgnn.train.varpro.search import SearchData
 from neuralgnn.train.varpro.solve import solve_model_weights
 from neuralgnn.train.varpro.splines import SplineBasis
@@ -62,7 +62,9 @@ def run(recording: Recording, kind: str, out: Path, **trainer) -> None:
                 "hidden": 32,
                 "embedding_dim": 1,  # all that two types need
             },
-            "trainer": {"kind": "varpro", "n_update_coefficients": 16} | SIZE | trainer,
+            "trainer": {"kind": "varpro", "n_update_coefficients": 16, "ridge": 1e-10}
+            | SIZE
+            | trainer,
         }
     )
     run_varpro(
@@ -172,7 +174,7 @@ def test_every_group_is_normalised_on_its_own_activity(x: torch.Tensor) -> None:
 def test_splines_of_pairs_are_sent_group_by_group(x: torch.Tensor) -> None:
     basis = SplineBasis(KNOTS)
     coefficients = np.random.default_rng(0).normal(size=(2, 2, basis.size))
-    transfer = TransferSplines(KNOTS, coefficients, GROUPS)
+    transfer = TransferSplines(KNOTS, coefficients, GROUPS, 0.0)
 
     sent = transfer.sent(x, receiving=1)
 
@@ -191,9 +193,7 @@ def test_rows_of_a_pair_model_are_plain_least_squares(x: torch.Tensor) -> None:
         model.embedding.normal_(generator=generator)
     x = x.double()
     y = torch.randn(x.shape, dtype=torch.float64, generator=generator)
-    transfer = TransferSplines(KNOTS, np.zeros((1, 1, 8)), torch.zeros(6, dtype=torch.long))
-
-    solve_model_weights(model, Samples(x, y), transfer, ridge=0.0)
+    solve_model_weights(model, Samples(x, y), ridge=0.0)
 
     with torch.no_grad():
         target = y - model.self_update(x)

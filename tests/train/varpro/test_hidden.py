@@ -18,6 +18,7 @@ FIT = {
     "target": {"kind": "drift"},
     "model": {
         "activation": "silu",
+        "transfer_input": "sender",
         "hidden": 16,
         "field": {"shape": [3, 3], "hidden": 32, "n_layers": 2},
     },
@@ -98,9 +99,9 @@ def test_field_and_weights_are_recovered_from_activity_alone(driven, fitted: Pat
     frames = np.arange(0, int(0.9 * N_FRAMES), 20)
     with torch.no_grad():
         found = model.field.at(torch.from_numpy(frames)).double().numpy()
-        psi = model.transfer(torch.tensor([[4.0]]) / model.activity_scale)
+        psi = model.sent(torch.full((1, 30), 4.0)).double().numpy()
     true = network.field[frames]
-    weight = model.connectivity().detach().double().numpy() * float(psi) / np.tanh(4.0)
+    weight = model.connectivity().detach().double().numpy() * psi / np.tanh(4.0)
     expected = network.weight.copy()
     weight[:9] *= found.mean(0)[:, None]
     expected[:9] *= true.mean(0)[:, None]
@@ -116,7 +117,9 @@ def test_killed_fit_goes_on_to_the_same_bytes(
     def killed(*arguments, **keywords):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_module, "fit_model", killed)  # the search is done, the field is not
+    monkeypatch.setattr(
+        run_module, "fit_group_model", killed
+    )  # the search is done, the field is not
     with pytest.raises(KeyboardInterrupt):
         fit(driven[1], tmp_path)
     monkeypatch.undo()
@@ -151,5 +154,5 @@ def test_field_that_drives_everyone_is_refused_with_the_numbers(driven, tmp_path
 def test_sgd_and_pairwise_transfer_are_refused_with_a_field() -> None:
     with pytest.raises(ValueError, match=r"'varpro' only, found 'sgd'"):
         FitConfig.model_validate(FIT | {"trainer": {"kind": "sgd"}})
-    with pytest.raises(ValueError, match=r"'pair' is not fitted"):
+    with pytest.raises(ValueError, match=r"'pair' is not fitted: 'sender' is allowed"):
         FitConfig.model_validate(FIT | {"model": FIT["model"] | {"transfer_input": "pair"}})
