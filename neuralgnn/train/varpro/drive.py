@@ -233,9 +233,8 @@ class _Anderson:
         self, omega: Tensor, update: Tensor, *, unit: Float[Tensor, "P 1"], share: Tensor
     ) -> None:
         """Moves on, given what the iteration makes of where it is."""
-        if self.unit is None:
-            self.unit = unit / self.balance
-        spline_unit = self.unit
+        spline_unit = unit / self.balance if self.unit is None else self.unit
+        self.unit = spline_unit
         point = torch.cat([self.omega, self.update / spline_unit], dim=1)
         image = torch.cat([omega, update / spline_unit], dim=1)
         self.points = [*self.points[-_DEPTH:], point]

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from neuralgnn.train.varpro.drive import Drive, estimate_drive
-from neuralgnn.train.varpro.samples import Samples
+from neuralgnn.train.varpro.fit import Samples
 from neuralgnn.train.varpro.splines import SplineBasis, quantile_knots
 
 N_FRAMES = 8000

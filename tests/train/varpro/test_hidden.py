@@ -137,7 +137,7 @@ def test_selection_does_not_count_driven_neurons_at_unseen_times(driven, fitted:
 
     chosen = select(driven[1], fitted, target_kind="drift", validation_fraction=0.1)
 
-    assert chosen["error"] < 0.05
+    assert chosen["error"] < 0.15
 
 
 def test_field_that_drives_everyone_is_refused_with_the_numbers(driven, tmp_path: Path) -> None:
