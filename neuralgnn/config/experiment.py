@@ -31,6 +31,8 @@ Figure = Literal[
     "supp_5",
     "supp_6",
     "identifiability",
+    "analysis",
+    "seeds",
     "summary",
 ]
 

@@ -21,6 +21,7 @@ CONFIG = AnalysisConfig.model_validate(
         "lyapunov_frames": 2000,
         "curve_points": 60,
         "n_montage": 2,
+        "projection": None,
     }
 )
 
@@ -87,8 +88,8 @@ def test_an_exact_model_has_perfect_scores(judged) -> None:
 
 def test_every_dataset_survives_the_disk(judged, tmp_path) -> None:
     assert sorted(judged[0]) == [
-        "changed_half", "embedding", "functions", "identifiability", "montage", "rollout",
-        "weights",
+        "changed_half", "embedding", "functions", "graph", "identifiability", "montage",
+        "rollout", "spectrum", "symbolic", "weights",
     ]  # fmt: skip
     for name, dataset in judged[0].items():
         save_dataset(dataset, tmp_path / f"{name}.zarr")

@@ -56,6 +56,7 @@ RECORDING = f"{SEED}/activity.zarr/zarr.json"
 FIT = FitFolder(Path(SEED) / "{fit}")
 FIGURE = f"{RESULTS}/figures/{{figure}}"
 FIT_FIGURE = f"{SEED}/{{fit}}/figures/{{figure}}"
+SEEDS_FIGURE = f"{RESULTS}/{{experiment}}/all_seeds/{{fit}}/figures/{{figure}}"
 METRICS_TABLE = f"{RESULTS}/tables/metrics.csv"
 REPORT = f"{RESULTS}/report.html"
 STATE = f"{RESULTS}/.state/{{experiment}}/seed_{{seed}}/{{fit}}"
@@ -155,13 +156,28 @@ def all_figures():
     chosen = [
         f"{FIGURE}.pdf".format(figure=figure) for figure in PROJECT.workflow.figures
     ]
-    return chosen + [
-        f"{FIT_FIGURE}.pdf".format(
-            experiment=experiment, seed=seed, fit=fit, figure=figure
-        )
-        for experiment, seed, fit in fits(PROJECT)
-        if experiment in experiments_without_figure(PROJECT)
-        for figure in ("fig_2", "supp_2")
+    return (
+        chosen
+        + analysis_figures()
+        + [
+            f"{FIT_FIGURE}.pdf".format(
+                experiment=experiment, seed=seed, fit=fit, figure=figure
+            )
+            for experiment, seed, fit in fits(PROJECT)
+            if experiment in experiments_without_figure(PROJECT)
+            for figure in ("fig_2", "supp_2")
+        ]
+    )
+
+
+def analysis_figures():
+    """Spectra, formulas and graph of every fit, latent vectors of all its seeds."""
+    single = of_all_fits(f"{FIT_FIGURE}.pdf".replace("{figure}", "analysis"))
+    return single + [
+        f"{SEEDS_FIGURE}.pdf".format(experiment=experiment, fit=fit, figure="seeds")
+        for experiment, config in PROJECT.experiments.items()
+        for fit in config.fits
+        if len(fit_seeds(PROJECT, experiment, fit)) > 1
     ]
 
 
@@ -178,6 +194,8 @@ def figure_inputs(wildcards):
     if not spec.experiment:
         return {"metrics": METRICS_TABLE}
     fit = figure_fit(wildcards.figure, PROJECT.experiments[spec.experiment])
+    if spec.over_seeds:
+        return seeds_of(spec, experiment=spec.experiment, fit=fit)
     seed = fit_seeds(PROJECT, spec.experiment, fit)[0]
     return stores(spec, experiment=spec.experiment, seed=seed, fit=fit)
 
@@ -191,6 +209,23 @@ def fit_figure_inputs(wildcards):
         seed=wildcards.seed,
         fit=wildcards.fit,
     )
+
+
+def seeds_figure_inputs(wildcards):
+    """Stores of the given fit for all its seeds."""
+    experiment_of(wildcards), fit_of(wildcards)
+    return seeds_of(
+        FIGURES[wildcards.figure], experiment=wildcards.experiment, fit=wildcards.fit
+    )
+
+
+def seeds_of(spec, **of):
+    """What a figure over seeds needs, as files by need and seed."""
+    return {
+        f"{need}_{seed}": str(store(need)).format(seed=seed, **of)
+        for need in spec.needs
+        for seed in fit_seeds(PROJECT, of["experiment"], of["fit"])
+    }
 
 
 def stores(spec, **of):
