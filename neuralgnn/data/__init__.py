@@ -12,6 +12,7 @@ __all__ = [
     "provenance",
     "read_json",
     "recording_from_array",
+    "remove_leftovers",
     "save_dataset",
     "target",
     "write_json",
@@ -20,6 +21,7 @@ __all__ = [
 from neuralgnn.data.importing import import_recording
 from neuralgnn.data.provenance import digest, provenance
 from neuralgnn.data.recording import Recording, open_recording, open_truth
+from neuralgnn.data.scratch import remove_leftovers
 from neuralgnn.data.store import atomic_path, open_dataset, read_json, save_dataset, write_json
 from neuralgnn.data.target import target
 from neuralgnn.data.writer import RecordingWriter, recording_from_array
