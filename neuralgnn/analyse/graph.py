@@ -5,47 +5,94 @@ The fit is never told which weights are zero. Two scores order all pairs i != j:
 * ``weight``: :math:`|\hat W_{ij}|`;
 * ``z``: :math:`|\hat W_{ij}|` over its standard error.
 
-A graph is *found* with what the fit alone knows: pairs get the two-sided p-value of z under a
-normal null, and the procedure of Benjamini and Hochberg (1995) declares as many connections as
-keeps the expected share of false ones below ``false_discovery_rate``. Standard errors of a fit
-to noise-free activity are the scale of its misfit and no confidence interval, so the null may be
-given the width that the absent connections show themselves (``null: empirical``, Efron 2004):
-the median of z below which a half of all values would lie, were most of them absent, taken from
-the lower half of the z values so that present connections hardly count.
+A graph is *found* with what the fit alone knows. Values of z are a mixture of absent connections,
+a share :math:`\pi_0` with normal z of width s, and present ones, whose weights are heavy-tailed:
+Cauchy of scale :math:`\tau`, hence Voigt once errors are added. Maximum likelihood gives the
+three numbers (two-groups model, Efron 2004), and the threshold is the lowest one at which
+
+.. math:: \pi_0\, E\, P(|Z| > z / s) \le q \cdot \#\{|z_{ij}| \ge z\},
+
+q being ``false_discovery_rate``. Standard errors of a fit to noise-free activity are the scale of
+its misfit and no confidence interval; so s may be up to four, but not below one: no fit is better
+than its standard errors, and a broader bulk is weights. With ``null: standard_error`` nothing is
+estimated, :math:`\pi_0 = s = 1`, and the rule is that of Benjamini and Hochberg (1995).
 
 Where the truth is known and sparse enough to be worth it, the found graph has precision, recall
 and F1 against the true one, and each score its area under the receiver operating characteristic
 (AUROC, 0.5 for chance) and average precision (AUPRC, the share of true connections for chance).
 """
 
-__all__ = ["compare_graphs", "found_graph", "graph_dataset", "null_width", "precision_recall"]
+__all__ = [
+    "TwoGroups",
+    "compare_graphs",
+    "found_graph",
+    "graph_dataset",
+    "precision_recall",
+    "two_groups",
+]
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float
-from scipy.special import erfc, erfinv
+from scipy.optimize import minimize
+from scipy.special import erfc, expit, voigt_profile
 
 from neuralgnn.analyse.labels import about
 
 _POINTS = 400  # of a stored curve
+_MIN_PAIRS = 100  # from which three numbers are estimated
+_WIDEST = 4.0  # width of absent connections, in standard errors
 _MAX_PAIRS = 4_000_000  # sorted at a time; larger graphs are judged on rows evenly spread
 
 Null = Literal["standard_error", "empirical"]
 
 
-def null_width(z: Float[np.ndarray, " E"], *, null: Null) -> float:
-    """Width of the z of absent connections, in units of the standard error.
+@dataclass(frozen=True)
+class TwoGroups:
+    """Absent and present connections as the values of z show them.
 
-    ``empirical`` matches the density of z near zero: the first quartile q of :math:`|z|` of a
-    normal null of width s lies at :math:`s \\sqrt 2\\, \\mathrm{erf}^{-1}(1/4)`. Present
-    connections add to larger values, so that s is somewhat too large if they are many, and the
-    found graph on the safe side. It is never below 1: no fit is better than its standard error.
+    Attributes:
+        absent: Share of absent connections.
+        width: Standard deviation of their z.
     """
-    if null == "standard_error" or not len(z):
-        return 1.0
-    return max(1.0, float(np.quantile(z, 0.25) / (np.sqrt(2) * erfinv(0.25))))
+
+    absent: float
+    width: float
+
+
+def two_groups(z: Float[np.ndarray, " E"], *, null: Null) -> TwoGroups:
+    """Share of absent connections and the width of their z.
+
+    Args:
+        z: Absolute weights over their standard errors.
+        null: ``empirical``: by maximum likelihood; ``standard_error``: both are 1.
+    """
+    z = z[z > 0]
+    if null == "standard_error" or len(z) < _MIN_PAIRS:
+        return TwoGroups(1.0, 1.0)
+    edges = np.append(0.0, np.geomspace(0.05, max(float(z.max()), 1.0) * 1.0001, 300))
+    counts = np.histogram(z, edges)[0]
+    middle = (edges[1:] + edges[:-1]) / 2
+
+    def loss(parameters: Float[np.ndarray, " 3"]) -> float:
+        absent, width, scale = expit(parameters[0]), *np.exp(parameters[1:])
+        spike = np.exp(-0.5 * (middle / width) ** 2) / (width * np.sqrt(2 * np.pi))
+        slab = voigt_profile(middle, width, scale)
+        density = absent * spike + (1 - absent) * slab
+        return -float((counts * np.log(density + 1e-300)).sum()) / len(z)
+
+    size = np.log(np.median(z) + 1.0)
+    bounds = [(-9, 9), (0.0, np.log(_WIDEST)), (-5, size + 9)]
+    fits = [
+        minimize(loss, (share, np.log(width), size), method="L-BFGS-B", bounds=bounds)
+        for share in (-3.0, 3.0)
+        for width in (1.1, 3.0)
+    ]
+    best = min(fits, key=lambda fit: fit.fun).x
+    return TwoGroups(float(expit(best[0])), float(np.exp(best[1])))
 
 
 def found_graph(
@@ -53,7 +100,7 @@ def found_graph(
     standard_error: Float[np.ndarray, "N N"],
     *,
     false_discovery_rate: float,
-    null: Null,
+    groups: TwoGroups,
 ) -> tuple[Bool[np.ndarray, "N N"], float]:
     """Connections that are there by the false-discovery rule, and the smallest z among them.
 
@@ -61,21 +108,19 @@ def found_graph(
         weight: Learned effective weights.
         standard_error: Their standard errors; the diagonal is not looked at.
         false_discovery_rate: Expected share of false connections among the found ones.
-        null: Where the width of the null comes from.
+        groups: What absent connections look like.
 
     Returns:
         The graph without diagonal, and infinity in place of z where nothing was found.
     """
     z = _scores(weight, standard_error)["z"]
     different = ~np.eye(len(weight), dtype=bool)
-    values = np.sort(z[different] / null_width(z[different], null=null))[::-1]
-    # Finite where z is: erfc falls below the smallest number at 38 standard errors.
-    p = erfc(values / np.sqrt(2))
-    allowed = false_discovery_rate * np.arange(1, len(p) + 1) / max(len(p), 1)
-    passed = np.flatnonzero(p <= allowed)
+    values = np.sort(z[different])[::-1]
+    false = groups.absent * len(values) * erfc(values / (groups.width * np.sqrt(2)))
+    passed = np.flatnonzero(false <= false_discovery_rate * np.arange(1, len(values) + 1))
     if not len(passed):
         return np.zeros_like(different), float("inf")
-    threshold = float(values[passed[-1]] * null_width(z[different], null=null))
+    threshold = float(values[passed[-1]])
     return (z >= threshold) & different, threshold
 
 
@@ -123,13 +168,13 @@ def compare_graphs(
     """
     different = ~np.eye(len(weight), dtype=bool)
     present = true != 0
-    hits = np.count_nonzero(found & present & different)
-    precision = _ratio(hits, np.count_nonzero(found & different))
-    recall = _ratio(hits, np.count_nonzero(present & different))
+    hits = float(np.count_nonzero(found & present & different))
+    n_found = float(np.count_nonzero(found & different))
+    n_present = float(np.count_nonzero(present & different))
     scores = {
-        "precision": precision,
-        "recall": recall,
-        "f1": _ratio(2 * hits, np.count_nonzero(found) + np.count_nonzero(present & different)),
+        "precision": _ratio(hits, n_found),
+        "recall": _ratio(hits, n_present),
+        "f1": _ratio(2 * hits, n_found + n_present),
     }
     n_rows = max(1, min(len(weight), _MAX_PAIRS // len(weight)))
     rows = np.unique(np.linspace(0, len(weight) - 1, n_rows).round().astype(int))
@@ -160,13 +205,15 @@ def graph_dataset(
         weight: Learned effective weights.
         standard_error: Their standard errors.
         false_discovery_rate: Expected share of false connections among the found ones.
-        null: Where the width of the null comes from.
+        null: Where share and width of absent connections come from.
         min_absent: Share of absent connections below which the graph is not compared: where
             almost all pairs are connected, precision cannot be low.
         true: True weights.
     """
+    z = _scores(weight, standard_error)["z"]
+    groups = two_groups(z[~np.eye(len(z), dtype=bool)], null=null)
     found, threshold = found_graph(
-        weight, standard_error, false_discovery_rate=false_discovery_rate, null=null
+        weight, standard_error, false_discovery_rate=false_discovery_rate, groups=groups
     )
     dataset = xr.Dataset(
         {"edge": (("post", "pre"), found, about("connection found", "1"))},
@@ -174,6 +221,8 @@ def graph_dataset(
             "n_found": int(found.sum()),
             "false_discovery_rate": false_discovery_rate,
             "null": null,
+            "null_width": groups.width,
+            "share_absent_estimated": groups.absent,
             "threshold_z": threshold if np.isfinite(threshold) else None,
         },
     )

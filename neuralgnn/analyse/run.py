@@ -85,8 +85,9 @@ def analyse(
 
     Returns:
         Datasets by name of their store (``weights``, ``functions``, ``embedding``, ``rollout``,
-        ``identifiability``, ``spectrum``, ``graph``, ``symbolic``, ``montage``, ``changed_…``), and for each metric its ``value`` and
-        the ``ceiling`` that the recording sets, None where there is no such number.
+        ``identifiability``, ``spectrum``, ``graph``, ``symbolic``, ``montage``, ``changed_…``),
+        and for each metric its ``value`` and the ``ceiling`` that the recording sets, None where
+        there is no such number.
 
     Raises:
         ValueError: If model, truth and recording have different numbers of neurons, or the

@@ -29,6 +29,7 @@ __all__ = ["Spectrum", "chance_alignment", "compare_spectra", "spectrum", "spect
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -41,6 +42,11 @@ from scipy.special import gammaln
 from neuralgnn.analyse.labels import about
 
 _log = logging.getLogger(__name__)
+
+# What these return depends on their arguments, which their types do not say.
+_eig: Any = scipy.linalg.eig
+_eigs: Any = scipy.sparse.linalg.eigs
+_svds: Any = scipy.sparse.linalg.svds
 
 _SCORED = 10  # leading pairs whose mean alignment is a metric
 _MAX_ITERATIONS = 300
@@ -169,7 +175,7 @@ def spectrum_dataset(learned: Spectrum, true: Spectrum | None, *, time_unit: str
 
 
 def _dense(weight: Float[np.ndarray, "N N"], n_leading: int) -> Spectrum:
-    values, left, right = scipy.linalg.eig(weight, left=True, right=True)
+    values, left, right = _eig(weight, left=True, right=True)
     order = _falling(values)
     leading = order[:n_leading]
     u, singular, vt = scipy.linalg.svd(weight)
@@ -185,7 +191,7 @@ def _dense(weight: Float[np.ndarray, "N N"], n_leading: int) -> Spectrum:
 
 def _leading(weight: Float[np.ndarray, "N N"], n_leading: int, *, seed: int) -> Spectrum:
     start = np.random.default_rng(seed).standard_normal(len(weight)).astype(np.float32)
-    u, singular, vt = scipy.sparse.linalg.svds(weight, k=n_leading, v0=start, tol=1e-5)
+    u, singular, vt = _svds(weight, k=n_leading, v0=start, tol=1e-5)
     order = singular.argsort()[::-1]
     values, right = _arnoldi(weight, n_leading, start)
     _, left = _arnoldi(weight.T, n_leading, start)
@@ -206,9 +212,7 @@ def _arnoldi(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Leading eigenvalues and right eigenvectors; those that converged, where not all did."""
     try:
-        values, vectors = scipy.sparse.linalg.eigs(
-            matrix, k=n_leading, v0=start, tol=1e-5, maxiter=_MAX_ITERATIONS
-        )
+        values, vectors = _eigs(matrix, k=n_leading, v0=start, tol=1e-5, maxiter=_MAX_ITERATIONS)
     except scipy.sparse.linalg.ArpackNoConvergence as error:
         values, vectors = error.eigenvalues, error.eigenvectors
         _log.warning("%d of %d leading eigenvalues converged", len(values), n_leading)
@@ -220,7 +224,7 @@ def _falling(values: Complex[np.ndarray, " K"]) -> Int[np.ndarray, " K"]:
     """Order by falling absolute value; of a conjugate pair the one with positive imaginary."""
     size = np.abs(values)
     unit = size.max(initial=0.0) * 1e-12 or 1.0  # pairs are equal up to rounding
-    return np.lexsort((-values.imag, -np.round(size / unit)))
+    return np.lexsort((-np.imag(values), -np.round(size / unit)))
 
 
 def _partners(learned: Spectrum, true: Spectrum) -> Int[np.ndarray, " L"]:
@@ -257,7 +261,7 @@ def _overlap(
 
 
 def _values(found: Spectrum, word: str, time_unit: str) -> dict[str, tuple]:
-    parts = np.stack([found.eigenvalues.real, found.eigenvalues.imag], axis=1)
+    parts = np.stack([np.real(found.eigenvalues), np.imag(found.eigenvalues)], axis=1)
     unit = f"1/{time_unit}"
     # Dimensions of their own: of large matrices some eigenvalues may not have converged.
     return {

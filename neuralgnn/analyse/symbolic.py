@@ -1,4 +1,4 @@
-r"""Formulas of learned functions. Axes: G points, K terms of an expression, S inner scales, C curves.
+r"""Formulas of learned functions. Axes: G points, K terms, S free scales, Q sets of them.
 
 An expression is a sum of few terms of a declared library,
 
@@ -14,9 +14,9 @@ The chosen expression is the one with the lowest
 .. math:: \mathrm{BIC} = G \log(\mathrm{SSE} / G + \epsilon^2 \langle f^2 \rangle) + n \log G,
 
 n counting constants and scales (Schwarz 1978). A learned curve has no noise but smooth errors of
-some relative size; :math:`\epsilon`, the *tolerance*, says that a term which only removes errors
-below it is not worth its constants. Points lie at even quantiles of the activity, so that a
-formula holds where the activity is.
+some relative size, so one more constant has to remove a relative error of at least the
+*tolerance* :math:`\delta`: :math:`\epsilon^2 = \delta^2 / (G^{1/G} - 1)`. Points lie at even
+quantiles of the activity, so that a formula holds where the activity is.
 
 PySR, the usual tool for this, runs on Julia, which it downloads when first used; a declared
 library needs nothing, always ends in the same formula, and says what could have been found.
@@ -141,7 +141,8 @@ def find_expression(
     if size <= _ZERO * max(1.0, float(np.mean(x**2))):
         return Expression((), (), (), 0.0)
     span = float(np.abs(x).max())
-    floor = len(x) * tolerance**2 * size
+    # An error of the tolerance, removed by one constant, changes the criterion by nothing.
+    floor = len(x) * size * tolerance**2 / (len(x) ** (1 / len(x)) - 1)
 
     def bic(rss: float, terms: tuple[str, ...]) -> float:
         n = len(terms) + sum(TERMS[term].free for term in terms)

@@ -105,8 +105,8 @@ class SymbolicConfig(Section):
     """Terms to choose from; w is fitted."""
     max_terms: Annotated[int, Field(ge=1, le=5)] = 3
     """Largest number of terms of a formula."""
-    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.01
-    """Relative error below which a better formula is not worth another constant."""
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.005
+    """Relative error that another constant has to remove."""
 
 
 class GraphConfig(Section):
@@ -115,7 +115,7 @@ class GraphConfig(Section):
     false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """Expected share of false connections among the found ones."""
     null: Literal["standard_error", "empirical"] = "empirical"
-    """Width of the weights of absent connections: their standard error, or what they show."""
+    """Share and width of absent connections: all and the standard error, or estimated."""
     min_absent: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """The graph is compared with the true one if at least this share of pairs is unconnected."""
 

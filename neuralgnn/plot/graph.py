@@ -38,7 +38,7 @@ def draw_precision_recall(
     recall = require_dims(recall, "score", "point", what="recall")
     lines = []
     for place, score in enumerate(precision["score"].values.astype(str)):
-        label = _NAMES.get(score, score)
+        label = str(_NAMES.get(score, score))
         if areas and score in areas:
             label += f"  (area {areas[score]:.3f})"
         # The first point of a curve has no connections at all, hence no precision.
@@ -49,8 +49,8 @@ def draw_precision_recall(
     ax.axhline(share_present, color="0.45", lw=0.7, ls=(0, (4, 2)), zorder=0)
     above = share_present < 0.5
     ax.annotate(
-        "chance", (0.98, share_present), xytext=(0, 2 if above else -2),
-        textcoords="offset points", ha="right", va="bottom" if above else "top", color="0.35",
+        "chance", (0.02, share_present), xytext=(0, 2 if above else -2),
+        textcoords="offset points", ha="left", va="bottom" if above else "top", color="0.35",
         fontsize=6,
     )  # fmt: skip
     if found is not None and np.isfinite(found).all():

@@ -2,6 +2,8 @@
 
 __all__ = ["draw_alignment", "draw_eigenvalues", "draw_overlap", "draw_singular_values"]
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -35,7 +37,7 @@ def draw_eigenvalues(
     reference = found if true is None else _points(true, "true eigenvalues")
     radius = float(np.hypot(*reference.T).max())
     ax.add_patch(Circle((0, 0), radius, fill=False, ec="0.45", lw=0.6, ls=(0, (4, 2))))
-    limit = 1.12 * max(radius, float(np.hypot(*found.T).max())) or 1.0
+    limit = 1.3 * max(radius, float(np.hypot(*found.T).max())) or 1.0
     ax.set(xlim=(-limit, limit), ylim=(-limit, limit), xlabel="Re λ", ylabel="Im λ")
     ax.set_aspect("equal")
     ax.locator_params(nbins=5)
@@ -89,7 +91,7 @@ def draw_alignment(
     if left.sizes != right.sizes:
         raise ValueError(f"left has sizes {dict(left.sizes)}, right {dict(right.sizes)}")
     pair = np.arange(1, left.size + 1)
-    lines = []
+    lines: list[Line2D] = []
     for (side, color), values in zip(_SIDES.items(), (left, right), strict=True):
         style = {"ls": "", "marker": "o", "mew": 0.7, "ms": 3.0 if side == "left" else 1.8}
         fill = "none" if side == "left" else color
@@ -97,11 +99,13 @@ def draw_alignment(
     ax.plot(pair, np.broadcast_to(chance, pair.shape), color="0.45", lw=0.7, ls=(0, (4, 2)))
     ax.set(ylim=(0, 1.05), xlim=(0, left.size + 1), xlabel=word, ylabel="|cosine| with true")
     low = min(float(left.min()), float(right.min()))
-    place = {"loc": "lower left", "bbox_to_anchor": (0.0, 0.16)} if low > 0.6 else {"loc": "best"}
+    place: dict[str, Any] = {"loc": "best"}
+    if low > 0.6:  # room below the points and above the level of chance
+        place = {"loc": "lower left", "bbox_to_anchor": (0.0, 0.25)}
     ax.legend(handletextpad=0.1, borderaxespad=0.2, **place)
     ax.annotate(
-        "chance", (left.size + 0.5, float(np.max(chance))), xytext=(0, 2),
-        textcoords="offset points", ha="right", va="bottom", color="0.35", fontsize=6,
+        "chance", (0.5, float(np.max(chance))), xytext=(0, 2),
+        textcoords="offset points", ha="left", va="bottom", color="0.35", fontsize=6,
     )  # fmt: skip
     return lines
 

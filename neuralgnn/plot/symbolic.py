@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 
-from neuralgnn.plot.style import require_dims, type_color
+from neuralgnn.plot.style import require_dims
 
 _SYMBOLS = {"update": "φ", "transfer": "ψ"}
 
@@ -39,7 +39,7 @@ def draw_formulas(
     ax.set_axis_off()
     names = learned["row"].values.astype(str)
     shown = _chosen(names, most)
-    columns = {"learned": (0.17, learned), "true": (0.6, true)}
+    columns = {"learned": (0.17, learned), "true": (0.64, true)}
     texts = [
         ax.text(left, 1.0, word, transform=ax.transAxes, va="bottom", color="0.35", fontsize=6)
         for word, (left, values) in columns.items()
@@ -51,9 +51,8 @@ def draw_formulas(
         word, _, number = names[row].partition(" ")
         symbol = _SYMBOLS.get(word, word)
         label = f"${symbol}_{{{number}}}$" if number else f"${symbol}$"
-        color = type_color(int(number) - 1) if number.isdecimal() else "k"
         at = {"transform": ax.transAxes, "va": "baseline"}
-        texts.append(ax.text(0.0, height, label, color=color, **at))
+        texts.append(ax.text(0.0, height, label, **at))
         if share is not None and number:
             percent = f"{100 * float(share[row]):.0f} %"
             texts.append(
@@ -61,7 +60,8 @@ def draw_formulas(
             )
         for left, values in columns.values():
             if values is not None:
-                texts.append(ax.text(left, height, str(values.values[row]), **at))
+                formula = str(values.values[row])
+                texts.append(ax.text(left, height, formula, fontsize=6, **at))
     if len(shown) < len(names):
         rest = f"and {len(names) - len(shown)} more in symbolic.zarr"
         texts.append(

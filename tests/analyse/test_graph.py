@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
+from scipy.special import erfcinv
 
 from neuralgnn.analyse.graph import (
+    TwoGroups,
     compare_graphs,
     found_graph,
     graph_dataset,
-    null_width,
     precision_recall,
+    two_groups,
 )
 
 RULE = {"false_discovery_rate": 0.05, "null": "empirical"}
@@ -46,27 +48,55 @@ def test_scores_of_a_small_graph_are_those_counted_by_hand() -> None:
     assert set(curves) == {"weight", "z"}
 
 
-@pytest.mark.parametrize("claimed", [1.0, 0.3])
-def test_false_discoveries_stay_below_their_rate_even_if_errors_are_claimed_small(claimed) -> None:
-    """The empirical null corrects standard errors that are too small by a factor of three."""
-    true, learned = sparse_fit()
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.5])
+@pytest.mark.parametrize("claimed", [1.0, 0.4])
+def test_false_discoveries_stay_below_their_rate_even_if_errors_are_claimed_small(
+    claimed: float, share: float
+) -> None:
+    """Twenty per cent are allowed; the width of the null is estimated, not believed."""
+    true, learned = sparse_fit(share=share)
     error = np.full(true.shape, 0.1 * claimed)
-    found, threshold = found_graph(learned, error, **RULE)
-    scores, _ = compare_graphs(learned, error, found, true)
-    assert 0.93 < scores["precision"] < 1
-    assert scores["recall"] > 0.6
+    dataset = graph_dataset(
+        learned, error, true=true, min_absent=0.05, false_discovery_rate=0.2, null="empirical"
+    )
+    assert dataset.attrs["null_width"] == pytest.approx(1 / claimed, rel=0.1)
+    assert dataset.attrs["share_absent_estimated"] == pytest.approx(1 - share, abs=0.05)
+    assert 0.7 < dataset.attrs["precision"] < 0.9
+    assert dataset.attrs["recall"] > 0.75
+    found = dataset["edge"].values
     assert not found.diagonal().any()
+    threshold = dataset.attrs["threshold_z"]
     assert np.abs(learned[found]).min() / error[0, 1] == pytest.approx(threshold)
-    if claimed < 1:
-        trusting, _ = found_graph(learned, error, false_discovery_rate=0.05, null="standard_error")
-        assert compare_graphs(learned, error, trusting, true)[0]["precision"] < 0.5
 
 
-def test_the_null_has_the_width_of_absent_connections() -> None:
-    z = np.abs(np.random.default_rng(0).normal(0, 3, 100_000))
-    assert null_width(z, null="empirical") == pytest.approx(3, rel=0.02)
-    assert null_width(z / 30, null="empirical") == 1.0
-    assert null_width(z, null="standard_error") == 1.0
+def test_believed_errors_that_are_too_small_spoil_the_graph() -> None:
+    true, learned = sparse_fit()
+    found, _ = found_graph(
+        learned,
+        np.full(true.shape, 0.04),
+        false_discovery_rate=0.05,
+        groups=two_groups(np.ones(9), null="standard_error"),
+    )
+    assert compare_graphs(learned, np.ones_like(true), found, true)[0]["precision"] < 0.7
+
+
+def test_the_rule_of_benjamini_and_hochberg_is_kept() -> None:
+    """Of six p the third, 0.03, is at most 0.06 * 3 / 6; the fourth, 0.5, is too large."""
+    z = np.sqrt(2) * erfcinv(np.array([0.001, 0.02, 0.03, 0.5, 0.9, 0.95]))
+    weight = np.zeros((3, 3))
+    weight[~np.eye(3, dtype=bool)] = z
+    found, threshold = found_graph(
+        weight, np.ones((3, 3)), false_discovery_rate=0.06, groups=TwoGroups(1.0, 1.0)
+    )
+    assert found.sum() == 3
+    assert threshold == pytest.approx(z[2])
+
+
+def test_a_network_without_absent_connections_is_found_whole() -> None:
+    true, learned = sparse_fit(share=1.0, error=0.02)
+    dataset = graph_dataset(learned, np.full(true.shape, 0.02), true=true, min_absent=0.05, **RULE)
+    assert dataset.attrs["share_absent_estimated"] < 0.03
+    assert dataset.attrs["n_found"] > 0.97 * 200 * 199
 
 
 def test_errors_that_differ_make_z_the_better_order() -> None:
@@ -82,9 +112,9 @@ def test_errors_that_differ_make_z_the_better_order() -> None:
 
 def test_noise_alone_gives_no_graph() -> None:
     _, learned = sparse_fit(share=0.0)
-    found, threshold = found_graph(learned, np.full(learned.shape, 0.1), **RULE)
-    assert found.sum() <= 2
-    assert threshold > 4
+    dataset = graph_dataset(learned, np.full(learned.shape, 0.1), min_absent=0.05, **RULE)
+    assert dataset.attrs["n_found"] <= 2
+    assert dataset.attrs["share_absent_estimated"] > 0.99
 
 
 def test_a_graph_that_is_almost_full_is_not_compared() -> None:

@@ -28,12 +28,17 @@ PANELS = {
     "supp_5": "abcdefghij",
     "supp_6": "abcdefghij",
     "identifiability": "ab",
+    "analysis": "abcdefgh",
+    "seeds": "ab",
     "summary": "",
 }
 
 
 def draw(name: str, data: Data) -> Figure:
-    return FIGURES[name].function({need: data[need] for need in FIGURES[name].needs})
+    needs = FIGURES[name].needs
+    if FIGURES[name].over_seeds:
+        needs = [one for one in data for need in needs if one.startswith(f"{need}_")]
+    return FIGURES[name].function({need: data[need] for need in needs})
 
 
 def letters(figure: Figure) -> str:
@@ -148,7 +153,9 @@ def test_changed_network_is_described_by_its_own_shares(small: Data) -> None:
     assert any("50 % of the connections kept" in text for text in texts)
 
 
-@pytest.mark.parametrize("name", ["fig_2", "supp_2", "supp_3", "supp_4", "identifiability"])
+@pytest.mark.parametrize(
+    "name", ["fig_2", "supp_2", "supp_3", "supp_4", "identifiability", "analysis"]
+)
 def test_recording_without_truth_is_drawn(name: str, real_recording: Data) -> None:
     figure = draw(name, real_recording)
     legends = [text.get_text() for ax in figure.axes if ax.get_legend() for text in legend(ax)]

@@ -109,11 +109,12 @@ FIGURES: dict[str, FigureSpec] = {
         "a, Eigenvalues of the learned weights (dots) over the true ones (rings); dashed: true "
         "spectral radius. b, Singular values. c, d, Alignment of paired true and learned singular "
         "vectors and eigenvectors, left (rings) and right (dots), with its expectation for "
-        "unrelated vectors (dashed). e, Common share of the subspaces of the leading left "
-        "singular vectors. f, UMAP of the update functions. g, Precision against recall of the "
-        "connections, in order of |W| and of |W| over its standard error; diamond: the graph "
-        "found without knowledge of the truth. h, Formulas of the functions of every "
-        "cluster of neurons, found by the same search for the learned and for the true functions.",
+        "unrelated vectors (dashed); it dips where close values changed places. e, Common share "
+        "of the subspaces of the leading left singular vectors, blind to such changes. f, UMAP of "
+        "the update functions. g, Precision against recall of the connections, in order of |W| "
+        "and of |W| over its standard error; diamond: the graph found without knowledge of the "
+        "truth. h, Formulas of the functions of every cluster of neurons (with its share of the "
+        "neurons), found by the same search for the learned and for the true functions.",
     ),
     "seeds": FigureSpec(
         "seeds",

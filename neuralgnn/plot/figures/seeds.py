@@ -17,7 +17,8 @@ from neuralgnn.plot.style import (
 )
 
 _COLUMNS = 4
-_PANEL, _STEP = 34.0, 44.0  # side of a panel and from one to the next [mm]
+_PANEL = 34.0  # side of a panel [mm]
+_ACROSS, _DOWN = 44.0, 54.0  # from one panel to the next [mm]
 
 
 @style()
@@ -39,11 +40,11 @@ def figure(data: FigureData) -> Figure:
         raise ValueError("the figure needs the embedding of at least one seed, found none")
     n_columns = min(len(stores), _COLUMNS)
     n_rows = -(-len(stores) // _COLUMNS)
-    width = DOUBLE_COLUMN if n_columns == _COLUMNS else 14.0 + n_columns * _STEP
-    drawn = sheet(width, 10.0 + n_rows * (_STEP + 8.0))
+    width = DOUBLE_COLUMN if n_columns == _COLUMNS else 8.0 + n_columns * _ACROSS
+    drawn = sheet(width, (n_rows - 1) * _DOWN + _PANEL + 20.0)
     for place, (seed, store) in enumerate(stores.items()):
         row, column = divmod(place, _COLUMNS)
-        ax = axes_mm(drawn, 13.0 + column * _STEP, 10.0 + row * (_STEP + 8.0), _PANEL, _PANEL)
+        ax = axes_mm(drawn, 13.0 + column * _ACROSS, 11.0 + row * _DOWN, _PANEL, _PANEL)
         types, word = shown_types({"embedding": store})
         draw_embedding(ax, store["embedding"], types=types)
         if column:
