@@ -43,10 +43,12 @@ def synthetic_analysis(
         "identifiability": _identifiability(activity),
         "metrics": _metrics(),
         "spectrum": _spectrum(10 * weight, 10 * learned),
-        "graph": _graph(rng, 10 * weight),
-        "symbolic": _symbolic(rng, types),
+        "graph": _graph(np.random.default_rng(1), 10 * weight),
+        "symbolic": _symbolic(types),
     }
-    data |= {f"embedding_{seed}": _embedding(rng, types) for seed in (42, 43)}
+    data |= {
+        f"embedding_{seed}": _embedding(np.random.default_rng(seed), types) for seed in (42, 43)
+    }
     for name, filling, shares in (
         ("supp_5", 0.25, (0.1, 0.2, 0.3, 0.4)),
         ("supp_6", 0.5, (0.6, 0.4, 0.0, 0.0)),
@@ -246,7 +248,7 @@ def _graph(rng: np.random.Generator, weight: np.ndarray) -> xr.Dataset:
     )
 
 
-def _symbolic(rng: np.random.Generator, types: np.ndarray) -> xr.Dataset:
+def _symbolic(types: np.ndarray) -> xr.Dataset:
     pairs = zip(DECAY, SELF_COUPLING, strict=True)
     terms, ones = ("x", "tanh(x)"), (1.0, 1.0)
     true = {
