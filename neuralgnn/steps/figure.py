@@ -13,7 +13,7 @@ import xarray as xr
 
 from neuralgnn.data.recording import open_recording
 from neuralgnn.data.store import open_dataset, save_dataset
-from neuralgnn.plot.figures import FIGURES
+from neuralgnn.plot.figures import FIGURES, Need
 from neuralgnn.plot.save import save_figure
 
 ACTIVITY_FRAMES = 10_000  # of the recording's beginning, as published
@@ -58,9 +58,10 @@ def store_of(need: str, file: Path) -> Path:
         need: What a figure needs.
         file: ``zarr.json`` of a store, the list of changed networks, or the table.
     """
+    store = Need.of(need).store
     if file.name == "zarr.json":
         return file.parent
-    return file.parent / f"{need}.zarr" if need.startswith("changed_") else file
+    return file.parent / f"{store}.zarr" if store.startswith("changed_") else file
 
 
 def figure_data(name: str, files: Mapping[str, Path]) -> dict[str, Any]:
@@ -69,7 +70,9 @@ def figure_data(name: str, files: Mapping[str, Path]) -> dict[str, Any]:
     if spec.over_seeds:
         names = [name for need in spec.needs for name in _over_seeds(need, files)]
         return {name: open_dataset(files[name]) for name in names}
-    return {need: _READERS.get(need, open_dataset)(files[need]) for need in spec.needs}
+    return {
+        need: _READERS.get(Need.of(need).store, open_dataset)(files[need]) for need in spec.needs
+    }
 
 
 def _over_seeds(need: str, files: Mapping[str, Path]) -> list[str]:

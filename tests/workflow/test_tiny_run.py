@@ -110,7 +110,6 @@ def test_nothing_is_done_twice(tiny: Path, snakemake: Run) -> None:
                 "analyse": 1,
                 "table": 1,
                 "figure": 2,
-                "figure_of_fit": 1,
                 "figure_of_seeds": 1,
             },
             id="another seed",
