@@ -44,7 +44,10 @@ def test_a_collection_is_built_by_its_name_and_plans_only_its_own(
     more = "collections: {pair: {experiments: {supp_3: [42, 7]}, figures: [supp_4]}}\n"
     path = config(("overrides:", f"{more}\noverrides:"))
 
-    planned = jobs(snakemake("pair", "--dry-run", folder=tmp_path, config=path).stdout)
+    run = snakemake("pair", "--dry-run", folder=tmp_path, config=path)
+    planned = jobs(run.stdout)
+
+    assert run.returncode == 0, run.stdout
 
     assert planned["simulate"] == planned["train"] == planned["analyse"] == 2
     assert planned["figure"] == planned["table"] == planned["report"] == 1
