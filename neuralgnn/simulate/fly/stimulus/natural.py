@@ -21,8 +21,8 @@ from neuralgnn.simulate.fly.stimulus.show import Clip
 
 _PIXELS = 3  # per column
 _SCENE = 128  # size of a scene [column]
-_N_SCENES = 8  # of each kind
-_N_LEAVES = 4000
+_N_SCENES = 6  # of each kind
+_N_LEAVES = 2500
 _HOLDS = (1, 2, 4, 8)  # time steps that a frame of noise is shown for
 
 
