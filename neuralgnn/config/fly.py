@@ -135,7 +135,7 @@ class NaturalisticStimulus(Section):
     clip_frames: tuple[PositiveInt, PositiveInt] = (50, 100)
     """Shortest and longest clip [time step]."""
     contrasts: Luminances = (0.25, 0.5, 0.75, 1.0)
-    """Contrasts that clips are shown in, at random [1]."""
+    """Contrasts that clips are shown in, at random, around a mean luminance that lets them [1]."""
     max_speed: PositiveFloat = 40.0
     """Fastest ego motion; speeds are drawn log-uniformly from a fiftieth of it [column/s]."""
     max_objects: NonNegativeInt = 3
