@@ -20,7 +20,7 @@ from neuralgnn.data import Graph
 from neuralgnn.simulate.fly import FlyEquation, compile_connectome
 from neuralgnn.simulate.fly.parameters import biophysics
 
-EXTENT, DT, N_STEPS = 3, 0.02, 25
+EXTENT, DT, N_STEPS = 5, 0.02, 25
 
 FLYVIS = """
 import sys
@@ -58,7 +58,7 @@ def test_every_step_is_that_of_flyvis(tmp_path: Path, checkpoint: Path) -> None:
     if not python:
         pytest.skip("NEURALGNN_FLYVIS_PYTHON does not name a Python that can import flyvis")
     eye = compile_connectome(EXTENT)
-    light = np.random.default_rng(0).random((N_STEPS, 37), dtype=np.float32)
+    light = np.random.default_rng(0).random((N_STEPS, 91), dtype=np.float32)
     np.save(tmp_path / "light.npy", light)
     path = checkpoint / "best_chkpt" if checkpoint.is_dir() else checkpoint
     files = [str(tmp_path / "light.npy"), str(tmp_path / "flyvis.npz")]
