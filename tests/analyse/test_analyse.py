@@ -101,6 +101,8 @@ def test_every_dataset_survives_the_disk(judged, tmp_path) -> None:
 
 def test_changed_networks_are_labelled_by_variant(judged, change, network) -> None:
     dataset = judged[0]["changed_half"]
+    assert np.isfinite(dataset.attrs["lyapunov"])
+    assert dataset.attrs["horizon_frames"] > 0
     assert dataset["variant"].values.tolist() == ["learned", "published"]
     assert dataset["learned"].dims == ("variant", "start", "frame", "neuron")
     np.testing.assert_allclose(
