@@ -47,6 +47,8 @@ Figure = Literal[
     "supp_11",
     "supp_12",
     "assemblies",
+    "supp_13",
+    "supp_14",
     "identifiability",
     "analysis",
     "seeds",
