@@ -78,7 +78,7 @@ def _steps(results: Mapping[str, Result], scale: Scale) -> list[str]:
     rows = [
         (f"per edge, batch {few}", edge, "phi and psi along every edge, as published"),
         (f"per neuron, batch {few}", small, "the same model and batch, one product with W"),
-        (f"per neuron, batch {many}", usual, "the batch that `sgd` trains with"),
+        (f"per neuron, batch {many}", usual, "the published batch"),
     ]
     return [
         "## Training step",
@@ -124,9 +124,10 @@ def _fits(results: Mapping[str, Result], scale: Scale) -> list[str]:
         "## Time to W",
         "R² is 1 − SSE/SST over all off-diagonal weights, learned and true in one gauge. `varpro` "
         "has W only when it is done, so that its time to any level is that of the whole fit. "
-        f"`sgd` is judged at its checkpoints within {scale.sgd_steps} steps (its default is "
-        "60 000; `--sgd-steps` for more), at the time that its share of the steps takes; "
-        "*not reached* means not within these steps, and the ratio is then a lower bound.",
+        f"`sgd` is judged at its checkpoints within {scale.sgd_steps} steps (`--sgd-steps` for "
+        "another number), at the time that its share of the steps takes. Its learning rates fall "
+        "over all its steps, so that these set the time to a level too; *not reached* means not "
+        "within these steps, and the ratio is then a lower bound.",
         _table(("", "varpro, s", "sgd, s", "sgd / varpro"), rows),
     ]
 

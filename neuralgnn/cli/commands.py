@@ -28,6 +28,7 @@ from neuralgnn.config.analysis import AnalysisConfig
 from neuralgnn.config.errors import ConfigError
 from neuralgnn.config.experiment import ExperimentConfig, WorkflowConfig
 from neuralgnn.config.fit import FitConfig
+from neuralgnn.config.inherit import read_experiment
 from neuralgnn.config.load import load_experiment, load_fit, load_workflow
 from neuralgnn.config.source import read_yaml
 from neuralgnn.plot.figures import FIGURES
@@ -134,14 +135,14 @@ def _fit_settings(given: Namespace) -> tuple[FitConfig, AnalysisConfig | None, d
         if value is not None:
             overrides[key] = value
     overrides |= _overrides(given.set)
-    if given.config is None or "fits" not in read_yaml(given.config).values:
+    values = {} if given.config is None else read_experiment(given.config).values
+    if given.config is None or "fits" not in values:
         if given.fit is not None:
             raise ConfigError(["--fit names a fit of an experiment file; give it as --config"])
         if given.config is None:
             overrides = {"trainer.kind": "varpro"} | overrides
         return load_fit(given.config, overrides, origin=_origin), None, {}
-    values = read_yaml(given.config).values["fits"]
-    name = given.fit or next(iter(values if isinstance(values, dict) else {}), "")
+    name = given.fit or next(iter(values["fits"] if isinstance(values["fits"], dict) else {}), "")
     own = {k if k.startswith("analysis.") else f"fits.{name}.{k}": v for k, v in overrides.items()}
     experiment = load_experiment(given.config, own, origin=_origin)
     if name not in experiment.fits:

@@ -38,6 +38,8 @@ Figure = Literal[
 class ExperimentConfig(Section):
     """One experiment file, ``config/experiments/<name>.yaml``."""
 
+    extends: Name | None = None
+    """Experiment whose simulation, fits and analysis are taken where this file says nothing."""
     title: Annotated[str, Field(min_length=1)]
     """What the experiment shows, in one line."""
     source: str = ""

@@ -20,6 +20,7 @@ from neuralgnn.config.errors import ConfigError
 from neuralgnn.config.experiment import ExperimentConfig, WorkflowConfig
 from neuralgnn.config.explain import Place, explain, nearest
 from neuralgnn.config.fit import FitConfig
+from neuralgnn.config.inherit import read_experiment
 from neuralgnn.config.source import Source, read_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -94,7 +95,7 @@ def load_experiment(
     *,
     origin: Callable[[str], str] = "overrides '{}'".format,
 ) -> ExperimentConfig:
-    """Reads an experiment; its name is that of the file.
+    """Reads an experiment, laid over the one it extends; its name is that of the file.
 
     Args:
         path: The experiment file.
@@ -108,7 +109,7 @@ def load_experiment(
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", path.stem):
         allowed = "small letters, digits and _, a letter first (the file name is its name)"
         raise ConfigError([f"{path}: found the experiment name {path.stem!r}; allowed: {allowed}"])
-    return _load(ExperimentConfig, read_yaml(path), overrides or {}, origin)
+    return _load(ExperimentConfig, read_experiment(path), overrides or {}, origin)
 
 
 def load_fit(

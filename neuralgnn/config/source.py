@@ -25,23 +25,33 @@ class Source:
         path: The file.
         values: Its content.
         root: Its syntax tree.
+        base: The file that this one is laid over.
     """
 
     path: Path
     values: dict[str, Any]
     root: yaml.Node | None = None
+    base: "Source | None" = None
 
     def place(self, keys: Sequence[str | int] = ()) -> str:
         """``file:line`` of a value, or of the nearest section around it."""
         if self.root is None or not keys:
             return str(self.path)
-        node, line = self.root, self.root.start_mark.line
+        layers: list[Source] = [self]
+        while layers[-1].base is not None:
+            layers.append(layers[-1].base)
+        layer = max(layers, key=lambda layer: layer._find(keys)[0])  # of equal ones the topmost
+        return f"{layer.path}:{layer._find(keys)[1] + 1}"
+
+    def _find(self, keys: Sequence[str | int]) -> tuple[int, int]:
+        """How many of the keys this file has, and the line of the last of them."""
+        node, line, depth = self.root, 0, 0
         for key in keys:
-            found = _child(node, key)
+            found = None if node is None else _child(node, key)
             if found is None:
                 break
-            node, line = found
-        return f"{self.path}:{line + 1}"
+            (node, line), depth = found, depth + 1
+        return depth, line
 
 
 def read_yaml(path: Path) -> Source:
