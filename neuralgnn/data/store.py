@@ -1,8 +1,10 @@
 """Datasets and side files on disk: written whole or not at all, refused when not whole.
 
 A store is a zarr 3 folder that xarray reads. Its root attributes carry ``format``, ``complete``
-and ``seal``: for each array the number of chunk files and their bytes. zarr takes a missing chunk
-for fill values; the seal turns it into an error when the store is opened.
+and ``seal``: for each array the number of chunk files, their bytes, and the digest of its
+metadata; ``attributes_sha256`` covers the attributes themselves. zarr takes a missing chunk for
+fill values and a changed digit of its metadata for the truth; the seal turns both into errors when
+the store is opened. Chunks have checksums of their own, looked at when they are read.
 """
 
 __all__ = [
@@ -14,11 +16,12 @@ __all__ = [
     "put_in_place",
     "read_json",
     "save_dataset",
-    "seal",
+    "seal_group",
     "write_dataset",
     "write_json",
 ]
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -29,11 +32,12 @@ import xarray as xr
 import zarr
 from zarr.codecs import ZstdCodec
 
-from neuralgnn.data.provenance import plain, provenance
+from neuralgnn.data.provenance import digest, plain, provenance
 from neuralgnn.data.scratch import scratch_folder
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _DATASET = "neuralgnn-dataset"
+_DIGEST = "attributes_sha256"
 
 
 def save_dataset(
@@ -51,16 +55,7 @@ def save_dataset(
     """
     with atomic_path(path) as folder:
         write_dataset(dataset, folder)
-        root = zarr.open_group(folder, mode="r+")
-        root.attrs.update(
-            {
-                "format": _DATASET,
-                "format_version": FORMAT_VERSION,
-                "provenance": provenance(config, stamp=False),
-                "seal": seal(folder),
-                "complete": True,
-            }
-        )
+        seal_group(folder, {"format": _DATASET, "provenance": provenance(config, stamp=False)})
 
 
 def open_dataset(path: str | Path) -> xr.Dataset:
@@ -132,30 +127,54 @@ def open_group(path: Path, *, kind: str, group: str = "") -> zarr.Group:
         )
     if attrs.get("complete") is not True:
         raise ValueError(f"{where} is not marked complete: its writing was interrupted")
-    _check_seal(where, attrs.get("seal"))
+    _check_seal(where, attrs)
     return opened
 
 
-def seal(folder: Path) -> dict[str, list[int]]:
-    """Number and bytes of the chunk files of each array directly in a group."""
-    counts = {}
+def seal_group(folder: Path, attrs: Mapping[str, Any]) -> None:
+    """Marks a group complete: what is in it now is what will be accepted when it is opened.
+
+    Args:
+        folder: Group whose arrays are all written.
+        attrs: Further attributes, ``format`` among them.
+    """
+    group = zarr.open_group(folder, mode="r+")
+    attrs = {**group.attrs, **plain(attrs)}
+    attrs |= {"format_version": FORMAT_VERSION, "seal": _seal(folder), "complete": True}
+    attrs.pop(_DIGEST, None)
+    group.attrs.update({**attrs, _DIGEST: digest(attrs)})
+
+
+def _seal(folder: Path) -> dict[str, list[Any]]:
+    """Number and bytes of the chunk files of each array in a group, and digest of its metadata."""
+    found = {}
     for array in sorted(folder.iterdir()):
-        if (array / "zarr.json").is_file() and _node_type(array) == "array":
+        if (array / "zarr.json").is_file() and _node_type(array) != "group":
             sizes = [file.stat().st_size for file in array.rglob("*") if _is_chunk(file)]
-            counts[array.name] = [len(sizes), sum(sizes)]
-    return counts
+            metadata = hashlib.sha256((array / "zarr.json").read_bytes()).hexdigest()
+            found[array.name] = [len(sizes), sum(sizes), metadata]
+    return found
 
 
-def _check_seal(folder: Path, expected: Any) -> None:
-    found = seal(folder)
-    if not isinstance(expected, dict) or not expected:
-        raise ValueError(f"{folder} has no list of its arrays; its zarr.json was changed")
-    for name, (n_files, n_bytes) in expected.items():
-        files, size = found.get(name, (0, 0))
+def _check_seal(folder: Path, attrs: Mapping[str, Any]) -> None:
+    attrs = dict(attrs)
+    if attrs.pop(_DIGEST, None) != digest(attrs):
+        raise ValueError(
+            f"{folder}/zarr.json was changed after the store was written: its attributes are not "
+            "those that were sealed. Take a copy that is whole, or write the store again"
+        )
+    found = _seal(folder)
+    for name, (n_files, n_bytes, metadata) in attrs["seal"].items():
+        files, size, now = found.get(name, (0, 0, None))
         if (files, size) != (n_files, n_bytes):
             raise ValueError(
                 f"{folder} is truncated: array {name!r} has {files} of {n_files} chunk files and "
                 f"{size} of {n_bytes} bytes; was it copied only in part?"
+            )
+        if now != metadata:
+            raise ValueError(
+                f"{folder}/{name}/zarr.json was changed after the store was written. Take a copy "
+                "that is whole, or write the store again"
             )
 
 

@@ -20,15 +20,9 @@ import zarr
 from jaxtyping import Num
 from zarr.codecs import Crc32cCodec
 
-from neuralgnn.data.provenance import digest, plain, provenance
+from neuralgnn.data.provenance import digest, provenance
 from neuralgnn.data.recording import RECORDING, TRUTH, sealed_digest, shard_digest
-from neuralgnn.data.store import (
-    FORMAT_VERSION,
-    check_replaceable,
-    put_in_place,
-    seal,
-    write_dataset,
-)
+from neuralgnn.data.store import check_replaceable, put_in_place, seal_group, write_dataset
 
 _CHUNK_BYTES = 2**20  # what reading a single frame costs
 _CHUNKS_PER_SHARD = 8
@@ -156,8 +150,9 @@ class RecordingWriter:
         self._array("time")[:] = np.arange(self.n_frames) * self.dt
         if truth is not None:
             self._write_truth(truth)
-        self._group.attrs.update(
-            plain(self._attrs)
+        seal_group(
+            self._partial,
+            self._attrs
             | {
                 "dt": self.dt,
                 "time_unit": self._time_unit,
@@ -165,10 +160,7 @@ class RecordingWriter:
                 "n_neurons": self.n_neurons,
                 "content_sha256": sealed_digest(self._digests, dt=self.dt),
                 "format": RECORDING,
-                "format_version": FORMAT_VERSION,
-                "seal": seal(self._partial),
-                "complete": True,
-            }
+            },
         )
         put_in_place(self._partial, self.path)
         self._forget_state()
@@ -212,11 +204,7 @@ class RecordingWriter:
     def _write_truth(self, truth: xr.Dataset) -> None:
         shutil.rmtree(self._partial / "truth", ignore_errors=True)
         write_dataset(truth, self._partial, group="truth")
-        group = zarr.open_group(self._partial / "truth", mode="r+")
-        counts = seal(self._partial / "truth")
-        group.attrs.update(
-            {"format": TRUTH, "format_version": FORMAT_VERSION, "seal": counts, "complete": True}
-        )
+        seal_group(self._partial / "truth", {"format": TRUTH})
 
     def _check_room(self) -> None:
         left = (self.n_frames - self.resume_frame) * self.n_neurons * 4 * len(self.names)

@@ -76,6 +76,15 @@ def store(name):
     return f"{FIT.store(name)}/zarr.json"
 
 
+def growing(amount):
+    """Memory or time that grows with every attempt: what was too little is not asked for again."""
+
+    def of_attempt(wildcards, attempt):
+        return amount * attempt
+
+    return of_attempt
+
+
 # Settings of a rule: plain values of just what it reads.
 
 

@@ -15,8 +15,8 @@ rule simulate:
         ENVIRONMENT
     threads: simulation_threads
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
         gpu=0,
     params:
         simulation=simulation_of,
