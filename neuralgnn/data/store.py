@@ -1,16 +1,17 @@
 """Datasets and side files on disk: written whole or not at all, refused when not whole.
 
 A store is a zarr 3 folder that xarray reads. Its root attributes carry ``format``, ``complete``
-and ``seal``: for each array the number of chunk files, their bytes, and the digest of its
-metadata; ``attributes_sha256`` covers the attributes themselves. zarr takes a missing chunk for
-fill values and a changed digit of its metadata for the truth; the seal turns both into errors when
-the store is opened. Chunks have checksums of their own, looked at when they are read.
+and ``seal``: for each array the number of chunk files, their bytes, and digests of its metadata
+and, but for recordings, of its content; ``attributes_sha256`` covers the attributes themselves.
+zarr takes a missing chunk for fill values and a changed digit of its metadata for the truth; the
+seal turns both into errors when the store is opened.
 """
 
 __all__ = [
     "FORMAT_VERSION",
     "atomic_path",
     "check_replaceable",
+    "named_errors",
     "open_dataset",
     "open_group",
     "put_in_place",
@@ -131,51 +132,68 @@ def open_group(path: Path, *, kind: str, group: str = "") -> zarr.Group:
     return opened
 
 
-def seal_group(folder: Path, attrs: Mapping[str, Any]) -> None:
+def seal_group(folder: Path, attrs: Mapping[str, Any], *, content: bool = True) -> None:
     """Marks a group complete: what is in it now is what will be accepted when it is opened.
 
     Args:
         folder: Group whose arrays are all written.
         attrs: Further attributes, ``format`` among them.
+        content: Whether the chunks' bytes belong to the seal, so that all of them are read when
+            the group is opened; not for a recording, whose chunks are checked as they are read.
     """
     group = zarr.open_group(folder, mode="r+")
     attrs = {**group.attrs, **plain(attrs)}
-    attrs |= {"format_version": FORMAT_VERSION, "seal": _seal(folder), "complete": True}
+    seal = _seal(folder, content=content)
+    attrs |= {"format_version": FORMAT_VERSION, "seal": seal, "complete": True}
     attrs.pop(_DIGEST, None)
     group.attrs.update({**attrs, _DIGEST: digest(attrs)})
 
 
-def _seal(folder: Path) -> dict[str, list[Any]]:
-    """Number and bytes of the chunk files of each array in a group, and digest of its metadata."""
-    found = {}
+def _seal(folder: Path, *, content: bool) -> dict[str, dict[str, Any]]:
+    """Chunk files, their bytes and digests of each array directly in a group."""
+    found: dict[str, dict[str, Any]] = {}
     for array in sorted(folder.iterdir()):
-        if (array / "zarr.json").is_file() and _node_type(array) != "group":
-            sizes = [file.stat().st_size for file in array.rglob("*") if _is_chunk(file)]
-            metadata = hashlib.sha256((array / "zarr.json").read_bytes()).hexdigest()
-            found[array.name] = [len(sizes), sum(sizes), metadata]
+        metadata = array / "zarr.json"
+        if not metadata.is_file() or _node_type(array) == "group":
+            continue
+        files = sorted(file for file in array.rglob("*") if _is_chunk(file))
+        found[array.name] = {
+            "files": len(files),
+            "bytes": sum(file.stat().st_size for file in files),
+            "metadata_sha256": hashlib.sha256(metadata.read_bytes()).hexdigest(),
+        }
+        if content:
+            total = hashlib.sha256()
+            for file in files:
+                total.update(file.read_bytes())
+            found[array.name]["content_sha256"] = total.hexdigest()
     return found
 
 
 def _check_seal(folder: Path, attrs: Mapping[str, Any]) -> None:
     attrs = dict(attrs)
     if attrs.pop(_DIGEST, None) != digest(attrs):
-        raise ValueError(
-            f"{folder}/zarr.json was changed after the store was written: its attributes are not "
-            "those that were sealed. Take a copy that is whole, or write the store again"
-        )
-    found = _seal(folder)
-    for name, (n_files, n_bytes, metadata) in attrs["seal"].items():
-        files, size, now = found.get(name, (0, 0, None))
-        if (files, size) != (n_files, n_bytes):
+        raise ValueError(_changed(folder / "zarr.json"))
+    content = any("content_sha256" in sealed for sealed in attrs["seal"].values())
+    found = _seal(folder, content=content)
+    for name, sealed in attrs["seal"].items():
+        now = found.get(name, {"files": 0, "bytes": 0})
+        if (now["files"], now["bytes"]) != (sealed["files"], sealed["bytes"]):
             raise ValueError(
-                f"{folder} is truncated: array {name!r} has {files} of {n_files} chunk files and "
-                f"{size} of {n_bytes} bytes; was it copied only in part?"
+                f"{folder} is truncated: array {name!r} has {now['files']} of {sealed['files']} "
+                f"chunk files and {now['bytes']} of {sealed['bytes']} bytes; was it copied only "
+                "in part?"
             )
-        if now != metadata:
-            raise ValueError(
-                f"{folder}/{name}/zarr.json was changed after the store was written. Take a copy "
-                "that is whole, or write the store again"
-            )
+        if now != sealed:
+            same = now.get("metadata_sha256") == sealed["metadata_sha256"]
+            raise ValueError(_changed(folder / name / ("" if same else "zarr.json")))
+
+
+def _changed(path: Path) -> str:
+    return (
+        f"{path} was changed after the store was written and is not read. Take a copy that is "
+        "whole, or write the store again"
+    )
 
 
 def _node_type(folder: Path) -> Any:
@@ -201,9 +219,20 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with scratch_folder(path) as scratch:
+    with named_errors(path), scratch_folder(path) as scratch:
         yield scratch / path.name
         put_in_place(scratch / path.name, path)
+
+
+@contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """Makes errors of a disk say which file could not be written; a full one names none."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def put_in_place(new: Path, path: Path) -> None:

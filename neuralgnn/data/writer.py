@@ -161,6 +161,7 @@ class RecordingWriter:
                 "content_sha256": sealed_digest(self._digests, dt=self.dt),
                 "format": RECORDING,
             },
+            content=False,
         )
         put_in_place(self._partial, self.path)
         self._forget_state()

@@ -2,6 +2,7 @@
 
 __all__ = ["load_model", "read_checkpoint", "save_checkpoint", "write_atomically"]
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,7 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint {path}")
     try:
+        _check_bytes(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     # The zip reader and the unpickler raise a dozen types between them on damaged bytes.
     except Exception as error:
@@ -108,3 +110,10 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a {type(content).__name__}, not a checkpoint of neuralgnn")
     return content
+
+
+def _check_bytes(path: Path) -> None:
+    """Compares the content of an archive with its checksums, which torch does not look at."""
+    with zipfile.ZipFile(path) as archive:
+        if damaged := archive.testzip():
+            raise ValueError(f"{damaged} in it does not have the checksum it was written with")

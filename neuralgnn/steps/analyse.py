@@ -60,6 +60,7 @@ def analyse_step(
         FileNotFoundError: If recording, model or training record are missing.
         ValueError: If they do not belong together.
     """
+    folder.metrics.unlink(missing_ok=True)  # it vouches for the stores, and is written last
     source, truth = open_recording(recording), open_truth(recording)
     training = read_json(folder.training)
     model, _ = load_model(folder.model)
