@@ -22,7 +22,13 @@ from zarr.codecs import Crc32cCodec
 
 from neuralgnn.data.provenance import digest, provenance
 from neuralgnn.data.recording import RECORDING, TRUTH, sealed_digest, shard_digest
-from neuralgnn.data.store import check_replaceable, put_in_place, seal_group, write_dataset
+from neuralgnn.data.store import (
+    check_replaceable,
+    named_errors,
+    put_in_place,
+    seal_group,
+    write_dataset,
+)
 
 _CHUNK_BYTES = 2**20  # what reading a single frame costs
 _CHUNKS_PER_SHARD = 8
@@ -129,12 +135,13 @@ class RecordingWriter:
             arrays = [np.ascontiguousarray(values, dtype="<f4") for values in arrays]
         for name, values in zip(self.names, arrays, strict=True):
             _check_finite(values, name=name, first=first)
-        for name, values in zip(self.names, arrays, strict=True):
-            self._array(name)[first : first + shape[0]] = values
-        self._digests.append(shard_digest(arrays))
-        self.resume_frame += shape[0]
-        if self._key:
-            self._save_state(state or {})
+        with named_errors(self.path):
+            for name, values in zip(self.names, arrays, strict=True):
+                self._array(name)[first : first + shape[0]] = values
+            self._digests.append(shard_digest(arrays))
+            self.resume_frame += shape[0]
+            if self._key:
+                self._save_state(state or {})
 
     def close(self, truth: xr.Dataset | None = None) -> None:
         """Adds time, truth and attributes, and puts the store in its place.
@@ -147,6 +154,10 @@ class RecordingWriter:
         """
         if self.resume_frame != self.n_frames:
             raise ValueError(f"only {self.resume_frame} of {self.n_frames} frames were written")
+        with named_errors(self.path):
+            self._finish(truth)
+
+    def _finish(self, truth: xr.Dataset | None) -> None:
         self._array("time")[:] = np.arange(self.n_frames) * self.dt
         if truth is not None:
             self._write_truth(truth)

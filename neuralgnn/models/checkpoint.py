@@ -84,7 +84,12 @@ def write_atomically(path: Path | str, content: dict[str, Any]) -> None:
     """Serialises to a file that appears whole or not at all; equal contents give equal bytes."""
     with atomic_path(path) as scratch, scratch.open("wb") as file:
         # Given a path, torch would name the archive inside after it.
-        torch.save(content, file)
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:  # what torch makes of a full disk
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def read_checkpoint(path: Path | str) -> dict[str, Any]:

@@ -78,7 +78,11 @@ def analyse_step(
         seed=seed,
         device="cuda" if fit.device == "cuda" else "cpu",
     )
-    settings = {"fit": fit.model_dump(mode="json"), "analysis": analysis.model_dump(mode="json")}
+    settings = {
+        "fit": fit.model_dump(mode="json"),
+        "analysis": analysis.model_dump(mode="json"),
+        "seed": seed,
+    }
     _save(datasets, folder, analysis, settings)
     costs = {f"fit_{key}": training.get(key) for key in ("seconds", "peak_mib")}
     metrics |= {key: {"value": value, "ceiling": None} for key, value in costs.items()}

@@ -1,13 +1,14 @@
 """Step ``table``: the numbers of all fits in one tidy table."""
 
-__all__ = ["COLUMNS", "read_table", "rows_of", "table_step"]
+__all__ = ["COLUMNS", "origin_of", "read_table", "rows_of", "table_step"]
 
 import csv
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from neuralgnn.data.store import atomic_path, read_json
+from neuralgnn.data.provenance import provenance
+from neuralgnn.data.store import atomic_path, read_json, write_json
 
 COLUMNS = (
     "experiment",
@@ -33,8 +34,11 @@ def table_step(metrics: Iterable[Path], table: Path) -> None:
         FileNotFoundError: If one of the files is missing.
         ValueError: If one of them has another form.
     """
+    metrics = list(metrics)
     rows = [row for path in metrics for row in rows_of(path)]
     rows.sort(key=lambda row: (row["experiment"], row["fit"], row["seed"], row["metric"]))
+    origins = {str(path): read_json(path).get("provenance") for path in metrics}
+    write_json(origin_of(table), provenance(fits=origins))
     with (
         atomic_path(table) as scratch,
         scratch.open("w", newline="", encoding="utf-8") as file,
@@ -42,6 +46,11 @@ def table_step(metrics: Iterable[Path], table: Path) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows([row[column] for column in COLUMNS] for row in rows)
+
+
+def origin_of(table: Path) -> Path:
+    """The file beside a table that says where its numbers come from."""
+    return table.with_suffix(".origin.json")
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:

@@ -1,11 +1,13 @@
 """What all rules share: settings, paths, targets, digests of the code."""
 
+import os
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 from neuralgnn.config.errors import ConfigError
+from neuralgnn.data.provenance import digest
 from neuralgnn.plot.figures import FIGURES
 from neuralgnn.steps.code import code_digest
 from neuralgnn.steps.folders import FitFolder
@@ -32,7 +34,24 @@ def read_project():
         raise WorkflowError(str(error)) from None
 
 
+def refuse_changed(project):
+    """A job that reads the settings anew, as on a cluster, finds those that its run began with.
+
+    Otherwise results of changed settings would be kept under the old ones.
+    """
+    settings = [project.workflow, *project.experiments.values()]
+    found = digest([section.model_dump(mode="json") for section in settings])
+    begun = os.environ.setdefault("NEURALGNN_RUN_SETTINGS", found)
+    if begun != found:
+        raise WorkflowError(
+            f"{project.source.path} or one of its experiments was changed while the run goes on: "
+            "this job would use other settings than the jobs before it. Start the run again; "
+            "what the change touches is done anew"
+        )
+
+
 PROJECT = read_project()
+refuse_changed(PROJECT)
 SCHEMAS = Path(workflow.basedir) / "workflow" / "schemas"
 ENVIRONMENT = Path(workflow.basedir) / "envs" / "cpu.yaml"
 
