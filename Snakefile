@@ -32,9 +32,19 @@ rule all:
     default_target: True
     input:
         all_figures(),
-        METRICS_TABLE,
+        TABLE.format(part="metrics"),
         REPORT,
     localrule: True
+
+
+for part_name in PROJECT.workflow.collections:
+
+    rule:
+        name:
+            part_name
+        input:
+            part_target(part_name),
+        localrule: True
 
 
 rule simulate_all:
