@@ -167,7 +167,9 @@ def _weights(case: Case, step: OneStep, sent: SentCovariance) -> Part:
         time_unit=case.time_unit,
         standard_error=error,
         true=None if case.true is None else case.true.weight,
-        published=published_weights(case.model, case.activity),
+        published=published_weights(
+            case.model, case.activity, method=case.config.published_plateau
+        ),
         published_true=None if case.truth is None else case.truth.weight,
         types=case.types,
     )

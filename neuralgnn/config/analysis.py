@@ -158,5 +158,8 @@ class AnalysisConfig(Section):
     """Frames over which the Lyapunov exponent is averaged."""
     curve_points: Annotated[int, Field(ge=20)] = 400
     """Points of the activity grid on which functions are tabulated."""
+    published_plateau: Literal["median", "max"] = "median"
+    """How the published correction of W reads the height of psi, beside our own gauge; `max` is
+    what the published code falls back to in supplementary figures 13 and 14."""
     visited_quantile: Annotated[float, Field(gt=0, lt=0.5)] = 0.001
     """Functions are compared between this quantile of the activity and its mirror image."""

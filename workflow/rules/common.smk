@@ -6,6 +6,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 from neuralgnn.config.errors import ConfigError
+from neuralgnn.config.fly import checkpoint_path
 from neuralgnn.plot.figures import FIGURES, Need
 from neuralgnn.steps.code import code_digest
 from neuralgnn.steps.folders import FitFolder
@@ -53,6 +54,7 @@ for experiment in PROJECT.experiments.values():
 RESULTS = PROJECT.workflow.results
 SEED = f"{RESULTS}/{{experiment}}/seed_{{seed}}"
 RECORDING = f"{SEED}/activity.zarr/zarr.json"
+TEST_RECORDING = f"{SEED}/test.zarr/zarr.json"
 FIT = FitFolder(Path(SEED) / "{fit}")
 FIGURE = f"{RESULTS}/figures/{{figure}}"
 FIT_FIGURE = f"{SEED}/{{fit}}/figures/{{figure}}"
@@ -74,6 +76,17 @@ wildcard_constraints:
     figure="|".join(FIGURES),
     part="|".join(["metrics", *PROJECT.workflow.collections]),
     page="|".join(["report", *PROJECT.workflow.collections]),
+
+
+# Experiments whose neurons are connected by a given graph have an analysis of their own.
+GRAPHS = [
+    name
+    for name, experiment in PROJECT.experiments.items()
+    if experiment.simulation.kind == "fly"
+]
+NEVER = "(?!)"
+OF_GRAPH = "|".join(GRAPHS) or NEVER
+OF_ASSEMBLY = "|".join(set(PROJECT.experiments) - set(GRAPHS)) or NEVER
 
 
 def store(name):
@@ -124,16 +137,29 @@ def gpus_of(wildcards):
 
 def simulation_threads(wildcards):
     """One thread while W fits into a core's cache: two wait for each other at every step."""
-    return 1 if experiment_of(wildcards).simulation.n_neurons <= 2000 else 2
+    simulation = experiment_of(wildcards).simulation
+    return 1 if simulation.kind == "fly" or simulation.n_neurons <= 2000 else 2
 
 
 def connectivity_file_of(wildcards):
     """The file that connection weights come from, if they do."""
-    connectivity = experiment_of(wildcards).simulation.connectivity
+    simulation = experiment_of(wildcards).simulation
+    if simulation.kind == "fly":
+        return []
+    connectivity = simulation.connectivity
     if connectivity.kind != "file":
         return []
     path = Path(connectivity.path)
     return [str(path / "zarr.json" if path.suffix == ".zarr" else path)]
+
+
+def checkpoint_file_of(wildcards):
+    """The file that parameters come from, if they do; that it is missing the job says better."""
+    parameters = experiment_of(wildcards).simulation.parameters
+    if parameters.kind != "pretrained":
+        return []
+    path = checkpoint_path(parameters)
+    return [str(path)] if path is not None and path.is_file() else []
 
 
 # Targets. A part of the run is the default one (None) or a collection, by its name.

@@ -82,6 +82,12 @@ _OVERVIEW_CAPTION = (
 )
 _LENGTHS = (*(f"supp_7_{k}k" for k in (10, 20, 30, 40, 50)), "fig_2")
 _FILLINGS = (*(f"supp_8_{share}" for share in (5, 10, 20, 50)), "fig_2")
+_NETWORK = (
+    "b, Activity of 100 of the neurons, coloured by type. c, True and d, learned connectivity. "
+    "e, Learned against true weights of all connections as counts per bin, each times the height "
+    "of its psi. f, Latent vectors, coloured by true type. g, Update function of every neuron "
+    "over the true ones (grey). "
+)
 _ROLLOUT = (
     "a, Activity of ten neurons, simulated (grey) and predicted (colour: neuron type) from one "
     "held-out state, the one with the median R² at the last marked frame. b, c, Predicted against "
@@ -199,6 +205,21 @@ FIGURES: dict[str, FigureSpec] = {
         "ones (open diamonds). Short lines: the largest value that the recording permits.",
         per_fit=False,
         table="assemblies",
+    ),
+    "supp_13": FigureSpec(
+        "supp_13",
+        _OVERVIEW,
+        "supp_13",
+        f"A transfer function of the sender. {_NETWORK}h, Transfer function of every neuron over "
+        "the true ones of the types (grey), each where its sender has been.",
+    ),
+    "supp_14": FigureSpec(
+        "supp_14",
+        _OVERVIEW,
+        "supp_14",
+        f"A transfer function of sender and receiver. {_NETWORK}h, Transfer functions towards "
+        "each type of receivers, coloured by the type of the sender, over the true ones (grey), "
+        "where the sender has been.",
     ),
     "identifiability": FigureSpec(
         "identifiability",
