@@ -17,7 +17,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from neuralgnn.config.errors import ConfigError
-from neuralgnn.config.experiment import Collection, ExperimentConfig, WorkflowConfig
+from neuralgnn.config.experiment import (
+    Collection,
+    ExperimentConfig,
+    WorkflowConfig,
+    with_kind,
+)
 from neuralgnn.config.explain import Place, explain, nearest
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.config.inherit import read_experiment
@@ -45,9 +50,10 @@ class Project:
     experiments: dict[str, ExperimentConfig]
 
     def seeds(self, experiment: str) -> list[int]:
-        """Seeds of an experiment, of all collections together."""
+        """Seeds of an experiment, of all collections together, in the order they are named."""
         parts = [self.workflow, *self.workflow.collections.values()]
-        return sorted({seed for part in parts for seed in part.experiments.get(experiment, ())})
+        named = (seed for part in parts for seed in part.experiments.get(experiment, ()))
+        return list(dict.fromkeys(named))
 
 
 def load_project(path: Path | str, *, overlay: Mapping[str, Any] | None = None) -> Project:
@@ -148,6 +154,7 @@ def parse(model: type[Model], values: dict[str, Any], *, place: Place) -> Model:
     Raises:
         ConfigError: With one line per problem.
     """
+    values = with_kind(values) if model is ExperimentConfig else values
     try:  # through JSON: there a list may become a tuple even when strict
         return model.model_validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:

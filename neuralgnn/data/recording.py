@@ -6,6 +6,11 @@ A recording is a zarr 3 store (folder ``activity.zarr``) that also opens with
 * ``activity(time, neuron)`` float32, and where it was simulated with it ``drift(time, neuron)``,
   the noise-free rate of change; ``time(time)`` float64 in the model's time unit;
 * attributes ``dt``, ``time_unit``, ``n_frames``, ``content_sha256``, ``provenance``, …;
+* where it is known, a group ``graph``: the edges that a model is given, ``pre(edge)`` and
+  ``post(edge)``, with places ``u(neuron)``, ``v(neuron)`` (:class:`neuralgnn.data.Graph`);
+* where the network is driven, a group ``stimulus``: ``stimulus(stimulus_frame, channel)``, the
+  frame of it that each time step shows, ``frame(time)``, and the neurons that receive it,
+  ``input_neuron(input)`` and ``input_channel(input)`` (:class:`neuralgnn.data.Stimulus`);
 * a group ``truth`` with the simulator's weights, types and functions. It has metadata of its
   own and :func:`open_recording` never opens it: what is fitted cannot see what is sought.
 
@@ -14,9 +19,11 @@ damaged bytes raise instead of giving other numbers.
 """
 
 __all__ = [
+    "GROUPS",
     "RECORDING",
     "TRUTH",
     "Recording",
+    "group_digest",
     "open_recording",
     "open_truth",
     "sealed_digest",
@@ -24,7 +31,8 @@ __all__ = [
 ]
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +41,14 @@ import xarray as xr
 import zarr
 from jaxtyping import Float32, Int
 
+from neuralgnn.data.graph import Graph
+from neuralgnn.data.stimulus import Stimulus
 from neuralgnn.data.store import open_group
 
 RECORDING = "neuralgnn-recording"
 TRUTH = "neuralgnn-truth"
+GROUPS = {"graph": "neuralgnn-graph", "stimulus": "neuralgnn-stimulus"}
+"""Groups that a recording may have beside its activity, and their ``format``."""
 
 Frames = slice | range | Int[np.ndarray, " T"] | None
 
@@ -50,7 +62,8 @@ class Recording:
         n_neurons: Number of neurons ``N``.
         dt: Time between frames [time unit].
         has_drift: Whether the noise-free rate of change was stored.
-        digest: SHA-256 of the content (activity and drift), see :func:`sealed_digest`.
+        digest: SHA-256 of the content (activity, drift, graph, stimulus), see
+            :func:`sealed_digest`.
         attrs: All attributes of the store.
     """
 
@@ -95,6 +108,47 @@ class Recording:
             )
         return self._read("drift", frames)
 
+    @cached_property
+    def graph(self) -> Graph | None:
+        """The edges that a model is given; None where any neuron may act on any other.
+
+        Raises:
+            ValueError: If the group is damaged.
+        """
+        dataset = self._group("graph")
+        return None if dataset is None else Graph.from_dataset(dataset)
+
+    @cached_property
+    def stimulation(self) -> Stimulus | None:
+        """What drives the network, held in memory once it was asked for; None: nothing does.
+
+        Raises:
+            ValueError: If the group is damaged.
+        """
+        dataset = self._group("stimulus")
+        return None if dataset is None else Stimulus.from_dataset(dataset)
+
+    def stimulus(self, frames: Frames = None) -> Float32[np.ndarray, "T C"] | None:
+        """Luminance of every channel at the given frames; None where nothing drives the network.
+
+        Raises:
+            IndexError: If a frame is outside the recording.
+        """
+        if self.stimulation is None:
+            return None
+        return self.stimulation.channels(np.asarray(_frame_numbers(frames, self.n_frames)))
+
+    def external_input(self, frames: Frames = None) -> Float32[np.ndarray, "T N"] | None:
+        """What each neuron receives from outside at the given frames; None where nothing does.
+
+        Raises:
+            IndexError: If a frame is outside the recording.
+        """
+        if self.stimulation is None:
+            return None
+        numbers = np.asarray(_frame_numbers(frames, self.n_frames))
+        return self.stimulation.external_input(numbers, n_neurons=self.n_neurons)
+
     def split(self, validation_fraction: float) -> tuple[range, range]:
         """Training frames, and the held-out share of the frames at the recording's end.
 
@@ -122,12 +176,27 @@ class Recording:
             shard_digest([self._read(name, slice(start, start + step)) for name in self._arrays])
             for start in range(0, self.n_frames, step)
         ]
-        found = sealed_digest(digests, dt=self.dt)
+        groups = {name: group_digest(self._read_group(name)) for name in self._group_names}
+        found = sealed_digest(digests, dt=self.dt, groups=groups)
         if found != self.digest:
             raise ValueError(
                 f"{self.path} has content {found[:12]}…, but its attributes say "
                 f"{self.digest[:12]}…: values were changed after it was written"
             )
+
+    @property
+    def _group_names(self) -> list[str]:
+        return list(self.attrs.get("groups", ()))
+
+    def _group(self, name: str) -> xr.Dataset | None:
+        return self._read_group(name) if name in self._group_names else None
+
+    def _read_group(self, name: str) -> xr.Dataset:
+        try:
+            open_group(self.path, kind=GROUPS[name], group=name)
+            return xr.open_zarr(self.path, group=name, consolidated=False, chunks=None).load()
+        except Exception as error:  # codecs raise what they like on damaged bytes
+            raise ValueError(f"{self.path}: group {name} cannot be read ({error})") from error
 
     def _read(self, name: str, frames: Frames) -> Float32[np.ndarray, "T N"]:
         array = self._arrays[name]
@@ -183,9 +252,23 @@ def shard_digest(arrays: Sequence[Float32[np.ndarray, "T N"]]) -> str:
     return total.hexdigest()
 
 
-def sealed_digest(shard_digests: Sequence[str], *, dt: float) -> str:
-    """SHA-256 of a recording: of its shards' digests in order, and of dt."""
-    return hashlib.sha256("\n".join([*shard_digests, repr(float(dt))]).encode()).hexdigest()
+def group_digest(dataset: xr.Dataset) -> str:
+    """SHA-256 of a group's variables: names, types, shapes and values."""
+    total = hashlib.sha256()
+    for name in sorted(map(str, dataset.variables)):
+        values = np.ascontiguousarray(dataset.variables[name].values)
+        total.update(f"{name} {values.dtype.str} {values.shape}\n".encode())
+        total.update(values.data)
+    return total.hexdigest()
+
+
+def sealed_digest(
+    shard_digests: Sequence[str], *, dt: float, groups: Mapping[str, str] | None = None
+) -> str:
+    """SHA-256 of a recording: of its shards' digests in order, dt, and those of its groups."""
+    beside = [f"{name} {value}" for name, value in sorted((groups or {}).items())]
+    lines = [*shard_digests, repr(float(dt)), *beside]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _array(path: Path, group: zarr.Group, name: str) -> zarr.Array:

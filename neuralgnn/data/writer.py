@@ -20,8 +20,17 @@ import zarr
 from jaxtyping import Num
 from zarr.codecs import Crc32cCodec
 
+from neuralgnn.data.graph import Graph
 from neuralgnn.data.provenance import digest, plain, provenance
-from neuralgnn.data.recording import RECORDING, TRUTH, sealed_digest, shard_digest
+from neuralgnn.data.recording import (
+    GROUPS,
+    RECORDING,
+    TRUTH,
+    group_digest,
+    sealed_digest,
+    shard_digest,
+)
+from neuralgnn.data.stimulus import Stimulus
 from neuralgnn.data.store import (
     FORMAT_VERSION,
     check_replaceable,
@@ -56,6 +65,8 @@ class RecordingWriter:
         key: Digest of everything that determines the frames. A partial store with the same key
             is continued, any other is discarded; without a key every writer starts anew.
         shard_frames: Frames per file; None: :func:`shard_length`.
+        beside_bytes: What graph, stimulus and truth take on the disk at most; None: what a dense
+            matrix of weights takes.
 
     Attributes:
         resume_frame: Frames already on disk; the next :meth:`append` continues there.
@@ -79,6 +90,7 @@ class RecordingWriter:
         time_unit: str = "time unit",
         key: str | None = None,
         shard_frames: int | None = None,
+        beside_bytes: int | None = None,
     ) -> None:
         if n_frames < 1 or n_neurons < 1 or not 0 < dt < np.inf:
             raise ValueError(
@@ -91,6 +103,7 @@ class RecordingWriter:
         self.shard_frames = shard_frames or shard_length(n_neurons, n_frames)
         self._attrs = dict(attrs or {})
         self._time_unit = time_unit
+        self._beside_bytes = 4 * n_neurons**2 if beside_bytes is None else beside_bytes
         shape = [n_frames, n_neurons, self.dt, self.names, self.shard_frames]
         self._key = digest([key, *shape]) if key else None
         self._partial = self.path.with_name(self.path.name + ".partial")
@@ -142,20 +155,29 @@ class RecordingWriter:
         if self._key:
             self._save_state(state or {})
 
-    def close(self, truth: xr.Dataset | None = None) -> None:
-        """Adds time, truth and attributes, and puts the store in its place.
+    def close(
+        self,
+        truth: xr.Dataset | None = None,
+        *,
+        graph: Graph | None = None,
+        stimulus: Stimulus | None = None,
+    ) -> None:
+        """Adds time, groups and attributes, and puts the store in its place.
 
         Args:
             truth: What is known of the network; it gets a group of its own.
+            graph: The edges that a model is given.
+            stimulus: What drove the network.
 
         Raises:
-            ValueError: If frames are missing.
+            ValueError: If frames are missing, or graph or stimulus do not fit the activity.
         """
         if self.resume_frame != self.n_frames:
             raise ValueError(f"only {self.resume_frame} of {self.n_frames} frames were written")
         self._array("time")[:] = np.arange(self.n_frames) * self.dt
         if truth is not None:
-            self._write_truth(truth)
+            self._write_group(truth, "truth", kind=TRUTH)
+        groups = self._write_beside(graph, stimulus)
         self._group.attrs.update(
             plain(self._attrs)
             | {
@@ -163,12 +185,13 @@ class RecordingWriter:
                 "time_unit": self._time_unit,
                 "n_frames": self.n_frames,
                 "n_neurons": self.n_neurons,
-                "content_sha256": sealed_digest(self._digests, dt=self.dt),
+                "content_sha256": sealed_digest(self._digests, dt=self.dt, groups=groups),
                 "format": RECORDING,
                 "format_version": FORMAT_VERSION,
                 "seal": seal(self._partial),
                 "complete": True,
             }
+            | ({"groups": list(groups)} if groups else {})
         )
         put_in_place(self._partial, self.path)
         self._forget_state()
@@ -209,18 +232,34 @@ class RecordingWriter:
         assert isinstance(array, zarr.Array)
         return array
 
-    def _write_truth(self, truth: xr.Dataset) -> None:
-        shutil.rmtree(self._partial / "truth", ignore_errors=True)
-        write_dataset(truth, self._partial, group="truth")
-        group = zarr.open_group(self._partial / "truth", mode="r+")
-        counts = seal(self._partial / "truth")
+    def _write_beside(self, graph: Graph | None, stimulus: Stimulus | None) -> dict[str, str]:
+        """Writes the groups that a fit may read, and gives their digests by name."""
+        if graph is not None and graph.n_neurons != self.n_neurons:
+            raise ValueError(f"a graph of {graph.n_neurons} neurons for {self.n_neurons} of them")
+        if stimulus is not None and len(stimulus.frame) != self.n_frames:
+            raise ValueError(
+                f"a stimulus of {len(stimulus.frame)} time steps for {self.n_frames} frames"
+            )
+        groups = {}
+        for name, value in {"graph": graph, "stimulus": stimulus}.items():
+            if value is not None:
+                dataset = value.to_dataset()
+                self._write_group(dataset, name, kind=GROUPS[name])
+                groups[name] = group_digest(dataset)
+        return groups
+
+    def _write_group(self, dataset: xr.Dataset, name: str, *, kind: str) -> None:
+        shutil.rmtree(self._partial / name, ignore_errors=True)
+        write_dataset(dataset, self._partial, group=name)
+        group = zarr.open_group(self._partial / name, mode="r+")
+        counts = seal(self._partial / name)
         group.attrs.update(
-            {"format": TRUTH, "format_version": FORMAT_VERSION, "seal": counts, "complete": True}
+            {"format": kind, "format_version": FORMAT_VERSION, "seal": counts, "complete": True}
         )
 
     def _check_room(self) -> None:
         left = (self.n_frames - self.resume_frame) * self.n_neurons * 4 * len(self.names)
-        needed = int(left * 1.02) + 4 * self.n_neurons**2 + 2**20  # checksums, truth, metadata
+        needed = int(left * 1.02) + self._beside_bytes + 2**20  # checksums, truth, metadata
         free = shutil.disk_usage(self.path.parent).free
         if needed > free:
             raise OSError(
@@ -272,6 +311,8 @@ def recording_from_array(
     dt: float,
     drift: Num[np.ndarray, "T N"] | None = None,
     truth: xr.Dataset | None = None,
+    graph: Graph | None = None,
+    stimulus: Stimulus | None = None,
     attrs: Mapping[str, Any] | None = None,
     time_unit: str = "time unit",
 ) -> None:
@@ -283,6 +324,8 @@ def recording_from_array(
         dt: Time between frames [time unit].
         drift: Noise-free rate of change [activity/time unit].
         truth: What is known of the network.
+        graph: The edges that a model is given.
+        stimulus: What drove the network.
         attrs: Further attributes of the store.
         time_unit: Unit of ``dt``.
 
@@ -311,7 +354,7 @@ def recording_from_array(
     for start in range(0, n_frames, writer.shard_frames):
         rows = slice(start, start + writer.shard_frames)
         writer.append(activity[rows], None if drift is None else drift[rows])
-    writer.close(truth)
+    writer.close(truth, graph=graph, stimulus=stimulus)
 
 
 def _create_array(

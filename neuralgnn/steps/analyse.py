@@ -27,7 +27,17 @@ from neuralgnn.steps.folders import FitFolder
 
 logger = logging.getLogger(__name__)
 
-STORES = ("weights", "functions", "embedding", "rollout", "identifiability", "montage")
+STORES = (
+    "weights",
+    "functions",
+    "embedding",
+    "rollout",
+    "identifiability",
+    "spectrum",
+    "graph",
+    "symbolic",
+    "montage",
+)
 """Stores that every analysis leaves; one more for every changed network."""
 
 _GAUGE = "psi(0) = 0, psi increasing, largest |psi| = 1 where the activity is; W is g_i W_ij"

@@ -38,6 +38,8 @@ PANELS = {
     "supp_13": "bcdefgh",
     "supp_14": "bcdefgh",
     "identifiability": "ab",
+    "analysis": "abcdefgh",
+    "seeds": "ab",
     "summary": "",
 }
 
@@ -46,6 +48,8 @@ def draw(name: str, data: Data) -> Figure:
     if name in ("supp_13", "supp_14"):
         data = data | {"functions": with_own_transfer(data["functions"], pairs=name == "supp_14")}
     needs = FIGURES[name].needs
+    if FIGURES[name].over_seeds:
+        needs = [one for one in data for need in needs if one.startswith(f"{need}_")]
     return FIGURES[name].function({need: data[Need.of(need).store] for need in needs})
 
 
@@ -180,7 +184,9 @@ def test_changed_network_is_described_by_its_own_shares(small: Data) -> None:
     assert any("50 % of the connections kept" in text for text in texts)
 
 
-@pytest.mark.parametrize("name", ["fig_2", "supp_2", "supp_3", "supp_4", "identifiability"])
+@pytest.mark.parametrize(
+    "name", ["fig_2", "supp_2", "supp_3", "supp_4", "identifiability", "analysis"]
+)
 def test_recording_without_truth_is_drawn(name: str, real_recording: Data) -> None:
     figure = draw(name, real_recording)
     legends = [text.get_text() for ax in figure.axes if ax.get_legend() for text in legend(ax)]

@@ -45,6 +45,8 @@ class FigureSpec:
         experiment: Experiment that is shown; empty for figures of several experiments.
         caption: What the figure shows, in sentences, for the report.
         per_fit: Whether any fit of any experiment can be shown this way.
+        over_seeds: Whether it shows a fit for all its seeds; a need is then given once per seed,
+            as ``<need>_<seed>``.
         table: Collection whose table of metrics is meant; ``metrics``: the default one.
     """
 
@@ -53,6 +55,7 @@ class FigureSpec:
     experiment: str
     caption: str
     per_fit: bool = True
+    over_seeds: bool = False
     table: str = "metrics"
 
     @property
@@ -225,6 +228,29 @@ FIGURES: dict[str, FigureSpec] = {
         "What the recording can tell about the connectivity. a, Eigenvalues of the Gram matrix of "
         "ψ(x), with its effective rank. b, Error of every weight against its standard error; on "
         "the line both are equal.",
+    ),
+    "analysis": FigureSpec(
+        "analysis",
+        ("spectrum", "embedding", "symbolic", "graph"),
+        "fig_2",
+        "a, Eigenvalues of the learned weights (dots) over the true ones (rings); dashed: true "
+        "spectral radius. b, Singular values. c, d, Alignment of paired true and learned singular "
+        "vectors and eigenvectors, left (rings) and right (dots), with its expectation for "
+        "unrelated vectors (dashed); it dips where close values changed places. e, Common share "
+        "of the subspaces of the leading left singular vectors, blind to such changes. f, UMAP of "
+        "the update functions. g, Precision against recall of the connections, in order of |W| "
+        "and of |W| over its standard error; diamond: the graph found without knowledge of the "
+        "truth. h, Formulas of the functions of every cluster of neurons (with its share of the "
+        "neurons), found by the same search for the learned and for the true functions.",
+    ),
+    "seeds": FigureSpec(
+        "seeds",
+        ("embedding",),
+        "fig_2",
+        "Latent vectors of all neurons, coloured by type, one panel per seed (a to the last) of "
+        "simulation and fit, with the number of clusters of update functions and their accuracy.",
+        per_fit=False,
+        over_seeds=True,
     ),
     "summary": FigureSpec(
         "summary",
