@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neuralgnn.models import AssemblyGNN
+from neuralgnn.models.mlp import MLP
 from neuralgnn.train.varpro.distil import covering_rows, fit_mlp
 from neuralgnn.train.varpro.evidence import evidence_ridge
 from neuralgnn.train.varpro.rows import GramFactor, solve_weights
@@ -205,6 +206,7 @@ def fit_model(
 
 
 def _distil_transfer(model: AssemblyGNN, basis: SplineBasis, c: NDArray, sample: NDArray) -> float:
+    assert isinstance(model.transfer, MLP)
     points = fitting_points(basis)
     inputs = torch.as_tensor(points)[:, None] / model.activity_scale
     values = torch.as_tensor(basis.curve(c, points))
