@@ -10,10 +10,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run figures test lint format schema bench clean
+.PHONY: help setup run figures test test-slurm test-faults lint format schema bench clean
 
 help: ## these lines
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 setup: $(READY) ## make .venv with the pinned dependencies
 
@@ -33,6 +33,13 @@ figures: $(READY) ## only the figures
 
 test: $(READY) ## the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+test-slurm: $(READY) ## the workflow on a real one-node SLURM, started and stopped here (Debian packages)
+	.ci/slurm
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slurm tests/slurm
+
+test-faults: $(READY) ## kills, full disks, damaged files and mutated settings, at length
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m faults tests/faults
 
 lint: $(READY) ## format, lint, types, layers; changes nothing
 	$(BIN)/ruff format --check .

@@ -75,8 +75,12 @@ def test_one_s_own_array_becomes_a_fit_with_numbers_and_pictures(
 
     assert main(["figure", "supp_2", str(out), "--out", str(tmp_path / "mine")]) == 0
     assert (tmp_path / "mine.pdf").is_file()
-    for path in (store, out, out / "model.pt", out / "analysis" / "weights.zarr"):
-        assert main(["inspect", str(path)]) == 0
+    capsys.readouterr()
+    for name in ("model.pt", "analysis/weights.zarr", "figures/overview.png", "metrics.json", ""):
+        assert main(["inspect", str(out / name)]) == 0
+        assert '"n_coefficients": [' in capsys.readouterr().out.replace("\n      ", ""), name
+    assert main(["inspect", str(store)]) == 0
+    assert "origin:" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 __all__ = ["describe_path"]
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,18 @@ import zarr
 
 from neuralgnn.data.recording import open_recording, open_truth
 from neuralgnn.data.store import open_dataset, read_json
+from neuralgnn.plot.origin import read_origin
+from neuralgnn.report.page import origin_of_page
+from neuralgnn.steps.table import origin_of, read_table
+
+_LONG = ("versions", "sources", "fits", "config_digests", "config")
 
 
 def describe_path(path: Path) -> str:
-    """Describes a recording, a store of an analysis, a model, a JSON file or the folder of a fit.
+    """Says what a file or folder is and where it comes from.
+
+    Known are recordings, stores of an analysis, models, figures, tables, the report, JSON files
+    and folders of a fit.
 
     Raises:
         FileNotFoundError: If there is nothing.
@@ -23,6 +32,12 @@ def describe_path(path: Path) -> str:
         raise FileNotFoundError(f"{path} does not exist")
     if path.suffix == ".pt":
         return _describe_model(path)
+    if path.suffix in (".png", ".pdf"):
+        return "\n".join(["figure", *_origin(read_origin(path))])
+    if path.suffix == ".csv":
+        return _describe_table(path)
+    if path.suffix == ".html":
+        return "\n".join(["report", *_origin(origin_of_page(path))])
     if path.suffix == ".json":
         return json.dumps(read_json(path), indent=2)
     if (path / "zarr.json").is_file():
@@ -30,8 +45,8 @@ def describe_path(path: Path) -> str:
     if (path / "metrics.json").is_file():
         return json.dumps(read_json(path / "metrics.json"), indent=2)
     raise ValueError(
-        f"{path} is neither a recording, a store, a model (.pt), a JSON file nor the folder of a "
-        "fit; was the step that writes it run?"
+        f"{path} is neither a recording, a store, a model (.pt), a figure, a table, the report, "
+        "a JSON file nor the folder of a fit; was the step that writes it run?"
     )
 
 
@@ -40,7 +55,8 @@ def _describe_store(path: Path) -> str:
     if kind == "neuralgnn-recording":
         return _describe_recording(path)
     dataset = open_dataset(path)
-    return str(dataset.drop_attrs(deep=False).assign_attrs(_short(dataset.attrs)))
+    text = str(dataset.drop_attrs(deep=False).assign_attrs(_short(dataset.attrs)))
+    return "\n".join([text, *_origin(dataset.attrs.get("provenance"))])
 
 
 def _describe_recording(path: Path) -> str:
@@ -52,6 +68,7 @@ def _describe_recording(path: Path) -> str:
         f"drift: {'stored' if recording.has_drift else 'not stored'}",
         f"truth: {'not known' if truth is None else ', '.join(map(str, truth.data_vars))}",
         f"content: {recording.digest}",
+        *_origin(recording.attrs.get("provenance"), seed=recording.attrs.get("seed")),
     ]
     return "\n".join(lines)
 
@@ -62,7 +79,37 @@ def _describe_model(path: Path) -> str:
     model, about = load_model(path)
     sizes = [f"  {name}: {tuple(value.shape)}" for name, value in model.state_dict().items()]
     settings = json.dumps(dict(model.arguments), indent=2, default=str)
-    return "\n".join([f"model after step {about['step']}", settings, *sizes])
+    return "\n".join(
+        [f"model after step {about['step']}", settings, *sizes, *_origin(about["provenance"])]
+    )
+
+
+def _describe_table(path: Path) -> str:
+    rows = read_table(path)
+    fits = sorted({(row["experiment"], row["fit"], row["seed"]) for row in rows})
+    lines = [f"table of {len(rows)} numbers of {len(fits)} fits"]
+    lines += [f"  {experiment}, {fit}, seed {seed}" for experiment, fit, seed in fits]
+    about = origin_of(path)
+    return "\n".join([*lines, *_origin(read_json(about) if about.is_file() else None)])
+
+
+def _origin(about: Mapping[str, Any] | None, **more: Any) -> list[str]:
+    """Where something comes from, a line for each entry; settings last."""
+    if not about:
+        return ["origin: not known"]
+    entries = {**about, **{key: value for key, value in more.items() if value is not None}}
+    order = sorted(
+        entries, key=lambda key: (key in _LONG, _LONG.index(key) if key in _LONG else 0)
+    )
+    return ["origin:", *(f"  {key}: {_text(entries[key])}" for key in order)]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping) and all(not isinstance(v, Mapping) for v in value.values()):
+        return ", ".join(f"{key} {inner}" for key, inner in value.items())
+    if isinstance(value, Mapping | list):
+        return json.dumps(value, indent=2).replace("\n", "\n  ")
+    return str(value)
 
 
 def _short(attrs: dict[Any, Any]) -> dict[Any, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from neuralgnn.cli import commands
 from neuralgnn.config.errors import ConfigError
+from neuralgnn.steps.job import explain
 
 _ABOUT = """\
 Recovers connectivity, neuron types and functions of a neural population from its activity.
@@ -67,9 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _text(error: BaseException) -> str:
     if isinstance(error, ConfigError) and len(error.problems) > 1:
         return f"{len(error.problems)} problems\n" + str(error)
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+    return explain(error)
 
 
 def build_parser() -> argparse.ArgumentParser:

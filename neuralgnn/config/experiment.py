@@ -30,6 +30,15 @@ def _distinct(values: tuple[Item, ...]) -> tuple[Item, ...]:
     return values
 
 
+def _folder(path: str) -> str:
+    """A folder that is one: wildcards would be filled in, and .. leads out of a copied run."""
+    if path != path.strip() or not path.isprintable() or set(path) & set("{}*?"):
+        raise ValueError(f"found {path!r}; a folder has no {{}}*?, no blanks at its ends")
+    if ".." in path.split("/"):
+        raise ValueError(f"found {path!r}; give a folder below this one, or a path from /")
+    return path
+
+
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_distinct)]
 Figure = Literal[
     "fig_2",
@@ -166,7 +175,7 @@ class WorkflowConfig(Collection):
     What stands at the top is built by default; each collection by ``snakemake NAME``.
     """
 
-    results: Annotated[str, Field(min_length=1)] = "results"
+    results: Annotated[str, Field(min_length=1), AfterValidator(_folder)] = "results"
     """Folder that everything is written to."""
     collections: dict[Name, Collection] = {}
     """Further parts by name; an experiment may be in several, its jobs run once."""

@@ -8,6 +8,7 @@ __all__ = [
     "atomic_path",
     "digest",
     "import_recording",
+    "only_writer",
     "open_dataset",
     "open_recording",
     "open_truth",
@@ -24,7 +25,7 @@ from neuralgnn.data.graph import Graph
 from neuralgnn.data.importing import import_recording
 from neuralgnn.data.provenance import digest, provenance
 from neuralgnn.data.recording import Recording, open_recording, open_truth
-from neuralgnn.data.scratch import remove_leftovers
+from neuralgnn.data.scratch import only_writer, remove_leftovers
 from neuralgnn.data.stimulus import Stimulus
 from neuralgnn.data.store import atomic_path, open_dataset, read_json, save_dataset, write_json
 from neuralgnn.data.target import target

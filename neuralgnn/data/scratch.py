@@ -6,7 +6,7 @@ writes to the same path, or asks for the folder to be cleaned, removes it. Clock
 and host names play no part, so it holds on a shared file system too.
 """
 
-__all__ = ["remove_leftovers", "scratch_folder"]
+__all__ = ["only_writer", "remove_leftovers", "scratch_folder"]
 
 import fcntl
 import os
@@ -53,6 +53,43 @@ def remove_leftovers(folder: Path, *, name: str | None = None) -> None:
                 os.close(lock)
 
 
+@contextmanager
+def only_writer(path: Path) -> Iterator[None]:
+    """Makes this process the only one that writes a result, until the block ends.
+
+    The lock is a file beside ``path``; the system drops it when its holder ends, however it ends.
+
+    Raises:
+        BlockingIOError: If another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.parent / f".{path.name}{_LOCK}"
+    lock = _hold(file, path)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+        os.close(lock)
+
+
+def _hold(file: Path, path: Path) -> int:
+    while True:
+        lock = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise BlockingIOError(
+                f"{path} is being written by another process; wait for it or end it, or give this "
+                "run a folder of its own"
+            ) from None
+        except OSError:  # a file system without locks
+            return lock
+        if _is_at(lock, file):
+            return lock
+        os.close(lock)  # its holder removed it just now
+
+
 def _claim(path: Path) -> tuple[Path, int]:
     """A new folder and the descriptor of its lock, which is held."""
     while True:
@@ -65,8 +102,15 @@ def _claim(path: Path) -> tuple[Path, int]:
             continue
         with suppress(OSError):  # a file system without locks: nobody will take it for a leftover
             fcntl.flock(lock, fcntl.LOCK_EX)
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(lock), (folder / _LOCK).stat()):
-                return folder, lock
+        if _is_at(lock, folder / _LOCK):
+            return folder, lock
         _OURS.discard(folder)
         os.close(lock)
+
+
+def _is_at(descriptor: int, file: Path) -> bool:
+    """Whether an open file is still the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), file.stat())
+    except FileNotFoundError:
+        return False

@@ -1,24 +1,28 @@
 """Datasets and side files on disk: written whole or not at all, refused when not whole.
 
 A store is a zarr 3 folder that xarray reads. Its root attributes carry ``format``, ``complete``
-and ``seal``: for each array the number of chunk files and their bytes. zarr takes a missing chunk
-for fill values; the seal turns it into an error when the store is opened.
+and ``seal``: for each array the number of chunk files, their bytes, and digests of its metadata
+and, but for recordings, of its content; ``attributes_sha256`` covers the attributes themselves.
+zarr takes a missing chunk for fill values and a changed digit of its metadata for the truth; the
+seal turns both into errors when the store is opened.
 """
 
 __all__ = [
     "FORMAT_VERSION",
     "atomic_path",
     "check_replaceable",
+    "named_errors",
     "open_dataset",
     "open_group",
     "put_in_place",
     "read_json",
     "save_dataset",
-    "seal",
+    "seal_group",
     "write_dataset",
     "write_json",
 ]
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -29,11 +33,12 @@ import xarray as xr
 import zarr
 from zarr.codecs import ZstdCodec
 
-from neuralgnn.data.provenance import plain, provenance
+from neuralgnn.data.provenance import digest, plain, provenance
 from neuralgnn.data.scratch import scratch_folder
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _DATASET = "neuralgnn-dataset"
+_DIGEST = "attributes_sha256"
 
 
 def save_dataset(
@@ -51,16 +56,7 @@ def save_dataset(
     """
     with atomic_path(path) as folder:
         write_dataset(dataset, folder)
-        root = zarr.open_group(folder, mode="r+")
-        root.attrs.update(
-            {
-                "format": _DATASET,
-                "format_version": FORMAT_VERSION,
-                "provenance": provenance(config, stamp=False),
-                "seal": seal(folder),
-                "complete": True,
-            }
-        )
+        seal_group(folder, {"format": _DATASET, "provenance": provenance(config, stamp=False)})
 
 
 def open_dataset(path: str | Path) -> xr.Dataset:
@@ -132,31 +128,72 @@ def open_group(path: Path, *, kind: str, group: str = "") -> zarr.Group:
         )
     if attrs.get("complete") is not True:
         raise ValueError(f"{where} is not marked complete: its writing was interrupted")
-    _check_seal(where, attrs.get("seal"))
+    _check_seal(where, attrs)
     return opened
 
 
-def seal(folder: Path) -> dict[str, list[int]]:
-    """Number and bytes of the chunk files of each array directly in a group."""
-    counts = {}
+def seal_group(folder: Path, attrs: Mapping[str, Any], *, content: bool = True) -> None:
+    """Marks a group complete: what is in it now is what will be accepted when it is opened.
+
+    Args:
+        folder: Group whose arrays are all written.
+        attrs: Further attributes, ``format`` among them.
+        content: Whether the chunks' bytes belong to the seal, so that all of them are read when
+            the group is opened; not for a recording, whose chunks are checked as they are read.
+    """
+    group = zarr.open_group(folder, mode="r+")
+    attrs = {**group.attrs, **plain(attrs)}
+    seal = _seal(folder, content=content)
+    attrs |= {"format_version": FORMAT_VERSION, "seal": seal, "complete": True}
+    attrs.pop(_DIGEST, None)
+    group.attrs.update({**attrs, _DIGEST: digest(attrs)})
+
+
+def _seal(folder: Path, *, content: bool) -> dict[str, dict[str, Any]]:
+    """Chunk files, their bytes and digests of each array directly in a group."""
+    found: dict[str, dict[str, Any]] = {}
     for array in sorted(folder.iterdir()):
-        if (array / "zarr.json").is_file() and _node_type(array) == "array":
-            sizes = [file.stat().st_size for file in array.rglob("*") if _is_chunk(file)]
-            counts[array.name] = [len(sizes), sum(sizes)]
-    return counts
+        metadata = array / "zarr.json"
+        if not metadata.is_file() or _node_type(array) == "group":
+            continue
+        files = sorted(file for file in array.rglob("*") if _is_chunk(file))
+        found[array.name] = {
+            "files": len(files),
+            "bytes": sum(file.stat().st_size for file in files),
+            "metadata_sha256": hashlib.sha256(metadata.read_bytes()).hexdigest(),
+        }
+        if content:
+            total = hashlib.sha256()
+            for file in files:
+                total.update(file.read_bytes())
+            found[array.name]["content_sha256"] = total.hexdigest()
+    return found
 
 
-def _check_seal(folder: Path, expected: Any) -> None:
-    found = seal(folder)
-    if not isinstance(expected, dict) or not expected:
-        raise ValueError(f"{folder} has no list of its arrays; its zarr.json was changed")
-    for name, (n_files, n_bytes) in expected.items():
-        files, size = found.get(name, (0, 0))
-        if (files, size) != (n_files, n_bytes):
+def _check_seal(folder: Path, attrs: Mapping[str, Any]) -> None:
+    attrs = dict(attrs)
+    if attrs.pop(_DIGEST, None) != digest(attrs):
+        raise ValueError(_changed(folder / "zarr.json"))
+    content = any("content_sha256" in sealed for sealed in attrs["seal"].values())
+    found = _seal(folder, content=content)
+    for name, sealed in attrs["seal"].items():
+        now = found.get(name, {"files": 0, "bytes": 0})
+        if (now["files"], now["bytes"]) != (sealed["files"], sealed["bytes"]):
             raise ValueError(
-                f"{folder} is truncated: array {name!r} has {files} of {n_files} chunk files and "
-                f"{size} of {n_bytes} bytes; was it copied only in part?"
+                f"{folder} is truncated: array {name!r} has {now['files']} of {sealed['files']} "
+                f"chunk files and {now['bytes']} of {sealed['bytes']} bytes; was it copied only "
+                "in part?"
             )
+        if now != sealed:
+            same = now.get("metadata_sha256") == sealed["metadata_sha256"]
+            raise ValueError(_changed(folder / name / ("" if same else "zarr.json")))
+
+
+def _changed(path: Path) -> str:
+    return (
+        f"{path} was changed after the store was written and is not read. Take a copy that is "
+        "whole, or write the store again"
+    )
 
 
 def _node_type(folder: Path) -> Any:
@@ -182,9 +219,20 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with scratch_folder(path) as scratch:
+    with named_errors(path), scratch_folder(path) as scratch:
         yield scratch / path.name
         put_in_place(scratch / path.name, path)
+
+
+@contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """Makes errors of a disk say which file could not be written; a full one names none."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def put_in_place(new: Path, path: Path) -> None:

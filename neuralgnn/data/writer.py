@@ -21,7 +21,7 @@ from jaxtyping import Num
 from zarr.codecs import Crc32cCodec
 
 from neuralgnn.data.graph import Graph
-from neuralgnn.data.provenance import digest, plain, provenance
+from neuralgnn.data.provenance import digest, provenance
 from neuralgnn.data.recording import (
     GROUPS,
     RECORDING,
@@ -32,10 +32,10 @@ from neuralgnn.data.recording import (
 )
 from neuralgnn.data.stimulus import Stimulus
 from neuralgnn.data.store import (
-    FORMAT_VERSION,
     check_replaceable,
+    named_errors,
     put_in_place,
-    seal,
+    seal_group,
     write_dataset,
 )
 
@@ -148,12 +148,13 @@ class RecordingWriter:
             arrays = [np.ascontiguousarray(values, dtype="<f4") for values in arrays]
         for name, values in zip(self.names, arrays, strict=True):
             _check_finite(values, name=name, first=first)
-        for name, values in zip(self.names, arrays, strict=True):
-            self._array(name)[first : first + shape[0]] = values
-        self._digests.append(shard_digest(arrays))
-        self.resume_frame += shape[0]
-        if self._key:
-            self._save_state(state or {})
+        with named_errors(self.path):
+            for name, values in zip(self.names, arrays, strict=True):
+                self._array(name)[first : first + shape[0]] = values
+            self._digests.append(shard_digest(arrays))
+            self.resume_frame += shape[0]
+            if self._key:
+                self._save_state(state or {})
 
     def close(
         self,
@@ -174,12 +175,19 @@ class RecordingWriter:
         """
         if self.resume_frame != self.n_frames:
             raise ValueError(f"only {self.resume_frame} of {self.n_frames} frames were written")
+        with named_errors(self.path):
+            self._finish(truth, graph, stimulus)
+
+    def _finish(
+        self, truth: xr.Dataset | None, graph: Graph | None, stimulus: Stimulus | None
+    ) -> None:
         self._array("time")[:] = np.arange(self.n_frames) * self.dt
         if truth is not None:
             self._write_group(truth, "truth", kind=TRUTH)
         groups = self._write_beside(graph, stimulus)
-        self._group.attrs.update(
-            plain(self._attrs)
+        seal_group(
+            self._partial,
+            self._attrs
             | {
                 "dt": self.dt,
                 "time_unit": self._time_unit,
@@ -187,11 +195,9 @@ class RecordingWriter:
                 "n_neurons": self.n_neurons,
                 "content_sha256": sealed_digest(self._digests, dt=self.dt, groups=groups),
                 "format": RECORDING,
-                "format_version": FORMAT_VERSION,
-                "seal": seal(self._partial),
-                "complete": True,
             }
-            | ({"groups": list(groups)} if groups else {})
+            | ({"groups": list(groups)} if groups else {}),
+            content=False,
         )
         put_in_place(self._partial, self.path)
         self._forget_state()
@@ -251,11 +257,7 @@ class RecordingWriter:
     def _write_group(self, dataset: xr.Dataset, name: str, *, kind: str) -> None:
         shutil.rmtree(self._partial / name, ignore_errors=True)
         write_dataset(dataset, self._partial, group=name)
-        group = zarr.open_group(self._partial / name, mode="r+")
-        counts = seal(self._partial / name)
-        group.attrs.update(
-            {"format": kind, "format_version": FORMAT_VERSION, "seal": counts, "complete": True}
-        )
+        seal_group(self._partial / name, {"format": kind})
 
     def _check_room(self) -> None:
         left = (self.n_frames - self.resume_frame) * self.n_neurons * 4 * len(self.names)

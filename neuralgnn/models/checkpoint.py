@@ -2,6 +2,7 @@
 
 __all__ = ["load_model", "read_checkpoint", "save_checkpoint", "write_atomically"]
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,12 @@ def write_atomically(path: Path | str, content: dict[str, Any]) -> None:
     """Serialises to a file that appears whole or not at all; equal contents give equal bytes."""
     with atomic_path(path) as scratch, scratch.open("wb") as file:
         # Given a path, torch would name the archive inside after it.
-        torch.save(content, file)
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:  # what torch makes of a full disk
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def read_checkpoint(path: Path | str) -> dict[str, Any]:
@@ -97,6 +103,7 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint {path}")
     try:
+        _check_bytes(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     # The zip reader and the unpickler raise a dozen types between them on damaged bytes.
     except Exception as error:
@@ -108,3 +115,10 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a {type(content).__name__}, not a checkpoint of neuralgnn")
     return content
+
+
+def _check_bytes(path: Path) -> None:
+    """Compares the content of an archive with its checksums, which torch does not look at."""
+    with zipfile.ZipFile(path) as archive:
+        if damaged := archive.testzip():
+            raise ValueError(f"{damaged} in it does not have the checksum it was written with")

@@ -37,7 +37,7 @@ def draw_precision_recall(
     precision = require_dims(precision, "score", "point", what="precision")
     recall = require_dims(recall, "score", "point", what="recall")
     lines = []
-    for place, score in enumerate(precision["score"].values.astype(str)):
+    for place, score in enumerate(map(str, precision["score"].values)):
         label = str(_NAMES.get(score, score))
         if areas and score in areas:
             label += f"  (area {areas[score]:.3f})"

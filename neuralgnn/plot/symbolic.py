@@ -2,7 +2,6 @@
 
 __all__ = ["draw_formulas"]
 
-import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.text import Text
@@ -37,7 +36,7 @@ def draw_formulas(
     if true is not None:
         learned, true = xr.align(learned, true, join="exact")
     ax.set_axis_off()
-    names = learned["row"].values.astype(str)
+    names = [str(name) for name in learned["row"].values]
     shown = _chosen(names, most)
     columns = {"learned": (0.17, learned), "true": (0.64, true)}
     texts = [
@@ -70,7 +69,7 @@ def draw_formulas(
     return texts
 
 
-def _chosen(names: np.ndarray, most: int) -> list[int]:
+def _chosen(names: list[str], most: int) -> list[int]:
     """The first rows of both kinds, at least a quarter of the room for transfer functions."""
     updates = [row for row, name in enumerate(names) if name.startswith("update")]
     others = [row for row, name in enumerate(names) if not name.startswith("update")]

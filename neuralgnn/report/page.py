@@ -1,12 +1,14 @@
 """Composes the page from figures, numbers and their origin."""
 
-__all__ = ["Figure", "Section", "render"]
+__all__ = ["Figure", "Section", "origin_of_page", "render"]
 
 import base64
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import unescape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -25,12 +27,14 @@ class Figure:
         title: Its name in words.
         caption: What it shows.
         png: The picture.
+        origin: Where its numbers come from, if it says so.
     """
 
     name: str
     title: str
     caption: str
     png: Path
+    origin: Mapping[str, Any] | None = None
 
     @property
     def source(self) -> str:
@@ -100,8 +104,19 @@ def render(
         titles=titles,
         times=times,
         provenance=provenance,
+        record=json.dumps(provenance, sort_keys=True),
         results=results,
     )
+
+
+def origin_of_page(path: Path) -> dict[str, Any] | None:
+    """What a report says of its own origin; None if it is another page.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    found = re.search(r'<meta name="neuralgnn" content="([^"]*)">', path.read_text("utf-8"))
+    return json.loads(unescape(found[1])) if found else None
 
 
 def number(value: float | None) -> str:

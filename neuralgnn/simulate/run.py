@@ -15,6 +15,7 @@ from torch import Tensor
 
 from neuralgnn.config.simulation import SimulationConfig
 from neuralgnn.data.provenance import code_digest, digest, provenance
+from neuralgnn.data.scratch import only_writer
 from neuralgnn.data.writer import RecordingWriter
 from neuralgnn.simulate.connectivity import draw_weights
 from neuralgnn.simulate.integrate import euler_maruyama
@@ -58,9 +59,25 @@ def simulate(
         FileNotFoundError: If there is no connectivity or movie file.
         ValueError: If the connectivity or movie file does not fit.
         MemoryError: If the weights do not fit into memory.
-        OSError: If the recording does not fit on the disk, or ``path`` cannot be replaced.
+        OSError: If the recording does not fit on the disk, ``path`` cannot be replaced, or another
+            process writes it.
         FloatingPointError: If the activity stops being finite.
     """
+    with only_writer(Path(path)):
+        _simulate(
+            config, path, seed=seed, device=device, progress=progress, shard_frames=shard_frames
+        )
+
+
+def _simulate(
+    config: SimulationConfig,
+    path: str | Path,
+    *,
+    seed: int,
+    device: str,
+    progress: bool,
+    shard_frames: int | None,
+) -> None:
     _check_memory(config.n_neurons)
     weight = draw_weights(config.connectivity, n_neurons=config.n_neurons, seed=seed)
     equation = RateEquation.from_config(config, weight)

@@ -72,6 +72,7 @@ def analyse_step(
         FileNotFoundError: If recording, model or training record are missing.
         ValueError: If they do not belong together.
     """
+    folder.metrics.unlink(missing_ok=True)  # it vouches for the stores, and is written last
     source, truth = open_recording(recording), open_truth(recording)
     training = read_json(folder.training)
     model, _ = load_model(folder.model)
@@ -89,7 +90,11 @@ def analyse_step(
         seed=seed,
         device="cuda" if fit.device == "cuda" else "cpu",
     )
-    settings = {"fit": fit.model_dump(mode="json"), "analysis": analysis.model_dump(mode="json")}
+    settings = {
+        "fit": fit.model_dump(mode="json"),
+        "analysis": analysis.model_dump(mode="json"),
+        "seed": seed,
+    }
     _save(datasets, folder, analysis, settings)
     costs = {f"fit_{key}": training.get(key) for key in ("seconds", "peak_mib")}
     metrics |= {key: {"value": value, "ceiling": None} for key, value in costs.items()}

@@ -3,6 +3,7 @@
 __all__ = ["figure_data", "figure_step", "movie_step", "store_of"]
 
 import csv
+import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+import zarr
 
+from neuralgnn.data.provenance import provenance
 from neuralgnn.data.recording import open_recording
 from neuralgnn.data.store import open_dataset, save_dataset
 from neuralgnn.plot.figures import FIGURES, Need
@@ -44,7 +47,7 @@ def figure_step(name: str, files: Mapping[str, Path], stem: Path) -> None:
         raise ValueError(f"figure {name} needs {', '.join(missing)}; was the analysis run?")
     data = figure_data(name, files)
     figure = FIGURES[name].function(data)
-    save_figure(figure, stem)
+    save_figure(figure, stem, origin=_origin(name, files))
     for need, value in data.items():
         if isinstance(value, xr.DataArray):
             value = value.to_dataset()
@@ -65,6 +68,24 @@ def movie_step(field: Path, movie: Path) -> None:
     shown = data["true_field" if "true_field" in data else "learned_field"].values
     limits = float(shown.min()), float(shown.max())
     save_movie(field_pictures(data, limits=limits), movie, seconds=_MOVIE_SECONDS)
+
+
+def _origin(name: str, files: Mapping[str, Path]) -> dict[str, Any]:
+    """What a figure was drawn from and with; no times, or equal figures would differ."""
+    needs = FIGURES[name].needs
+    return provenance(
+        stamp=False, figure=name, sources={need: _source(files[need]) for need in needs}
+    )
+
+
+def _source(path: Path) -> dict[str, Any]:
+    """Settings behind a store, or the digest of another file."""
+    if path.is_file():
+        return {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    attrs = zarr.open_group(path, mode="r").attrs
+    about: Any = attrs.get("provenance", {})
+    found = {key: about.get(key) for key in ("config", "config_digest", "revision")}
+    return found | {key: attrs[key] for key in ("seed", "content_sha256") if key in attrs}
 
 
 def store_of(need: str, file: Path) -> Path:

@@ -1,7 +1,8 @@
 """A job of the workflow: its log, and one line on the terminal if it fails."""
 
-__all__ = ["USER_ERRORS", "job"]
+__all__ = ["USER_ERRORS", "explain", "job"]
 
+import errno
 import logging
 import sys
 import traceback
@@ -11,6 +12,23 @@ from pathlib import Path
 
 USER_ERRORS = (ValueError, OSError, MemoryError, FloatingPointError)
 """What wrong input raises, with a message that says what to do; anything else is a bug."""
+
+
+_WAYS_OUT = {
+    errno.ENOSPC: "free some room there, then start the same again: it goes on where it was",
+    errno.EDQUOT: "free some room there, then start the same again: it goes on where it was",
+    errno.EROFS: "choose a folder that can be written to",
+    errno.EACCES: "choose a folder that you may write to",
+}
+
+
+def explain(error: BaseException) -> str:
+    """An error in one line: what, where, and for a disk the way out."""
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        way = _WAYS_OUT.get(error.errno or 0)
+        return f"{where}{error.strerror}" + (f"; {way}" if way else "")
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 @contextmanager
@@ -37,8 +55,8 @@ def job(log: str | Path) -> Iterator[None]:
             yield
         except Exception as error:
             if isinstance(error, USER_ERRORS):
-                file.write(f"error: {error}\n")
+                file.write(f"error: {explain(error)}\n")
             else:
                 traceback.print_exc(file=file)
-            terminal.write(f"error: {type(error).__name__}: {error}\n")
+            terminal.write(f"error: {type(error).__name__}: {explain(error)}\n")
             raise SystemExit(1) from None

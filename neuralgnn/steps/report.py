@@ -10,6 +10,7 @@ from typing import Any
 from neuralgnn.data.provenance import provenance
 from neuralgnn.data.store import atomic_path, read_json
 from neuralgnn.plot.figures import FIGURES
+from neuralgnn.plot.origin import read_origin
 from neuralgnn.report.metrics import summarise
 from neuralgnn.report.page import Figure, Section, render
 from neuralgnn.steps.table import read_table
@@ -65,7 +66,8 @@ def _figure(path: Path) -> Figure:
     png = path.with_suffix(".png")
     if not png.is_file():
         raise FileNotFoundError(f"{png} does not exist; was the figure drawn?")
-    return Figure(name=name, title=title, caption=FIGURES[path.stem].caption, png=png)
+    caption = FIGURES[path.stem].caption
+    return Figure(name=name, title=title, caption=caption, png=png, origin=read_origin(png))
 
 
 def _sections(rows: Sequence[Mapping[str, Any]]) -> list[Section]:

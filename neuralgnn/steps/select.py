@@ -20,6 +20,7 @@ def select_step(recording: Path, config: FitConfig, folder: FitFolder) -> None:
         config: The fit.
         folder: Where its files lie.
     """
+    folder.selection.unlink(missing_ok=True)  # it vouches for the model, and is written last
     chosen = select(
         open_recording(recording),
         folder.checkpoints,

@@ -1,13 +1,22 @@
 """Step ``table``: the numbers of all fits in one tidy table."""
 
-__all__ = ["COLUMNS", "SUMMARY_COLUMNS", "read_table", "rows_of", "summary_rows", "table_step"]
+__all__ = [
+    "COLUMNS",
+    "SUMMARY_COLUMNS",
+    "origin_of",
+    "read_table",
+    "rows_of",
+    "summary_rows",
+    "table_step",
+]
 
 import csv
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from neuralgnn.data.store import atomic_path, read_json
+from neuralgnn.data.provenance import provenance
+from neuralgnn.data.store import atomic_path, read_json, write_json
 from neuralgnn.report.metrics import summarise
 
 COLUMNS = (
@@ -49,8 +58,11 @@ def table_step(metrics: Iterable[Path], table: Path, *, summary: Path | None = N
         FileNotFoundError: If one of the files is missing.
         ValueError: If one of them has another form.
     """
+    metrics = list(metrics)
     rows = [row for path in metrics for row in rows_of(path)]
     rows.sort(key=lambda row: (row["experiment"], row["fit"], row["seed"], row["metric"]))
+    origins = {str(path): read_json(path).get("provenance") for path in metrics}
+    write_json(origin_of(table), provenance(fits=origins))
     _write(table, COLUMNS, rows)
     if summary is not None:
         _write(summary, SUMMARY_COLUMNS, summary_rows(rows))
@@ -93,6 +105,11 @@ def _write(path: Path, columns: tuple[str, ...], rows: Iterable[Mapping[str, Any
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows([row[column] for column in columns] for row in rows)
+
+
+def origin_of(table: Path) -> Path:
+    """The file beside a table that says where its numbers come from."""
+    return table.with_suffix(".origin.json")
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:

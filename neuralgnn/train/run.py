@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 
 from neuralgnn.config.fit import FitConfig
-from neuralgnn.data import Recording, provenance, remove_leftovers, write_json
+from neuralgnn.data import Recording, only_writer, provenance, remove_leftovers, write_json
 from neuralgnn.train.memory import peak_mib
 
 logger = logging.getLogger(__name__)
@@ -40,8 +40,16 @@ def train(
     Raises:
         ValueError: If the recording does not suit the fit, or ``cuda`` is asked for and missing.
         FloatingPointError: If the fit diverges.
+        BlockingIOError: If another process fits into the same folder.
     """
     out, state = Path(out), Path(state)
+    with only_writer(out):
+        _train(recording, config, out=out, state=state, seed=seed, progress=progress)
+
+
+def _train(
+    recording: Recording, config: FitConfig, *, out: Path, state: Path, seed: int, progress: bool
+) -> None:
     out.mkdir(parents=True, exist_ok=True)
     (out / "training.json").unlink(missing_ok=True)  # it vouches for what lies beside it
     device = place(config.device)

@@ -71,6 +71,18 @@ def test_the_conda_environments_follow_the_pins(name: str) -> None:
     assert PROJECT["requires-python"] == ">=" + python.removeprefix("python=")
 
 
+def test_the_containers_follow_the_pins() -> None:
+    lines = (ROOT / "envs/requirements.txt").read_text().splitlines()
+    python = PROJECT["requires-python"].removeprefix(">=")
+
+    assert lines[1:] == PROJECT["dependencies"] + PROJECT["optional-dependencies"]["workflow"]
+    for name, word in (("Dockerfile", "FROM "), ("envs/neuralgnn.def", "From: ")):
+        text = (ROOT / name).read_text()
+        assert f"{word}python:{python}-slim" in text
+        assert "requirements.txt" in text
+        assert "==" not in text, "versions belong into pyproject.toml"
+
+
 def test_every_dependency_is_pinned_exactly() -> None:
     groups = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
 

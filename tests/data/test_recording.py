@@ -160,7 +160,7 @@ def test_damaged_metadata_is_refused(store: Path) -> None:
 
 @pytest.mark.parametrize(
     ("attribute", "message"),
-    [("complete", "not marked complete"), ("seal", "no list of its arrays")],
+    [("complete", "not marked complete"), ("seal", "was changed after the store was written")],
 )
 def test_store_without_an_attribute_is_refused(store: Path, attribute, message) -> None:
     _edit_attributes(store, lambda attributes: attributes.pop(attribute))

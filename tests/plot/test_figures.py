@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from neuralgnn.data.store import open_dataset, save_dataset
 from neuralgnn.plot.figures import FIGURES, Need
 from neuralgnn.plot.figures.summary import collect_scores
 from neuralgnn.plot.save import save_figure
@@ -193,6 +195,17 @@ def test_recording_without_truth_is_drawn(name: str, real_recording: Data) -> No
     assert not any("type" in text for text in legends)
     if name == "fig_2":
         assert any("cluster" in text for text in legends)
+
+
+def test_analysis_is_drawn_from_what_the_disk_gives_back(small: Data, tmp_path: Path) -> None:
+    """Names come back as another kind of text than was stored."""
+    stores = {}
+    for need in FIGURES["analysis"].needs:
+        save_dataset(small[need], tmp_path / f"{need}.zarr")
+        stores[need] = open_dataset(tmp_path / f"{need}.zarr")
+    texts = {text.get_text() for text in draw("analysis", stores).findobj(Text)}
+    assert "1.00 tanh(x)" in texts
+    assert any("area" in text for text in texts)
 
 
 def legend(ax: Any) -> list[Text]:

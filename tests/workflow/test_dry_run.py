@@ -98,6 +98,17 @@ def test_a_broken_configuration_ends_the_dry_run_with_our_message(
     assert len(run.stdout.strip().splitlines()) <= 5, run.stdout
 
 
+def test_a_job_of_a_run_whose_settings_were_changed_meanwhile_is_refused(
+    tmp_path: Path, snakemake: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEURALGNN_RUN_SETTINGS", "of the run as it began")
+
+    run = snakemake("--dry-run", folder=tmp_path, config=ROOT / "config/test.yaml")
+
+    assert run.returncode != 0
+    assert "was changed while the run goes on" in run.stdout
+
+
 def test_a_fit_that_does_not_exist_is_named(tmp_path: Path, snakemake: Run) -> None:
     target = "results/test/fig_2/seed_42/vapro/model.pt"
 

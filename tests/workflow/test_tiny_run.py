@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from neuralgnn.cli.inspection import describe_path
 from neuralgnn.plot.figures import FIGURES
 from neuralgnn.steps.table import read_table
 
@@ -83,6 +84,16 @@ def test_the_report_is_one_file_with_all_figures_in_it(tiny: Path) -> None:
     assert not re.search(r"https?://|url\(|@import|<script", text)
     for spec in FIGURES.values():
         assert re.split(r"[^\w ]", spec.caption.rpartition(", ")[2])[0] in text
+
+
+@pytest.mark.parametrize(
+    "name", ["report.html", "tables/metrics.csv", "figures/fig_2.pdf", "figures/fig_2.png"]
+)
+def test_what_the_workflow_leaves_says_where_it_comes_from(tiny: Path, name: str) -> None:
+    text = describe_path(tiny / "results/test" / name)
+
+    assert "config_digest" in text
+    assert "not known" not in text
 
 
 def test_snakemake_s_own_report_can_be_made(tiny: Path, snakemake: Run) -> None:

@@ -1,5 +1,6 @@
 """What all rules share: settings, paths, targets, digests of the code."""
 
+import os
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -7,6 +8,7 @@ from snakemake.utils import validate
 
 from neuralgnn.config.errors import ConfigError
 from neuralgnn.config.fly import checkpoint_path
+from neuralgnn.data.provenance import digest
 from neuralgnn.plot.figures import FIGURES, Need
 from neuralgnn.steps.code import code_digest
 from neuralgnn.steps.folders import FitFolder
@@ -33,7 +35,24 @@ def read_project():
         raise WorkflowError(str(error)) from None
 
 
+def refuse_changed(project):
+    """A job that reads the settings anew, as on a cluster, finds those that its run began with.
+
+    Otherwise results of changed settings would be kept under the old ones.
+    """
+    settings = [project.workflow, *project.experiments.values()]
+    found = digest([section.model_dump(mode="json") for section in settings])
+    begun = os.environ.setdefault("NEURALGNN_RUN_SETTINGS", found)
+    if begun != found:
+        raise WorkflowError(
+            f"{project.source.path} or one of its experiments was changed while the run goes on: "
+            "this job would use other settings than the jobs before it. Start the run again; "
+            "what the change touches is done anew"
+        )
+
+
 PROJECT = read_project()
+refuse_changed(PROJECT)
 SCHEMAS = Path(workflow.basedir) / "workflow" / "schemas"
 ENVIRONMENT = Path(workflow.basedir) / "envs" / "cpu.yaml"
 
@@ -92,6 +111,15 @@ OF_ASSEMBLY = "|".join(set(PROJECT.experiments) - set(GRAPHS)) or NEVER
 def store(name):
     """A store of the analysis of a fit, as a file."""
     return f"{FIT.store(name)}/zarr.json"
+
+
+def growing(amount):
+    """Memory or time that grows with every attempt: what was too little is not asked for again."""
+
+    def of_attempt(wildcards, attempt):
+        return amount * attempt
+
+    return of_attempt
 
 
 # Settings of a rule: plain values of just what it reads.

@@ -17,8 +17,8 @@ rule select:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
         gpu=gpus_of,
     params:
         fit=fit_of,

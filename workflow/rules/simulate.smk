@@ -17,8 +17,8 @@ rule simulate:
         ENVIRONMENT
     threads: simulation_threads
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
         gpu=0,
     params:
         simulation=simulation_of,
@@ -44,8 +44,8 @@ rule simulate_fly:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
         gpu=0,
     params:
         simulation=simulation_of,

@@ -16,8 +16,8 @@ rule train:
         ENVIRONMENT
     threads: 2
     resources:
-        mem_mb=6000,
-        runtime=240,
+        mem_mb=growing(6000),
+        runtime=growing(240),
         gpu=gpus_of,
     params:
         fit=fit_of,

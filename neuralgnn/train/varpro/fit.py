@@ -231,15 +231,15 @@ def fit_model(
 
 
 def _distil_transfer(model: AssemblyGNN, basis: SplineBasis, c: NDArray, sample: NDArray) -> float:
-    psi = cast(MLP, model.transfer)
+    assert isinstance(model.transfer, MLP)
     points = fitting_points(basis)
     inputs = torch.as_tensor(points)[:, None] / model.activity_scale
     values = torch.as_tensor(basis.curve(c, points))
-    error = fit_mlp(psi, inputs, values, visited_share(points, sample))
+    error = fit_mlp(model.transfer, inputs, values, visited_share(points, sample))
     # What every neuron sends at rest belongs to the update functions: psi(0) = 0.
     with torch.no_grad():
-        last = cast(nn.Linear, psi.layers[-1])
-        last.bias.sub_(psi(torch.zeros(1, 1)))
+        last = cast(nn.Linear, model.transfer.layers[-1])
+        last.bias.sub_(model.transfer(torch.zeros(1, 1)))
     return error
 
 

@@ -1,0 +1,85 @@
+"""Steps of a small run, each a call that can be killed and called again."""
+
+import os
+import sys
+from pathlib import Path
+
+from neuralgnn.config.analysis import AnalysisConfig
+from neuralgnn.config.fit import FitConfig
+from neuralgnn.config.simulation import SimulationConfig
+from neuralgnn.data import open_recording
+from neuralgnn.simulate.run import simulate
+from neuralgnn.steps.analyse import analyse_step
+from neuralgnn.steps.folders import FitFolder
+from neuralgnn.steps.select import select_step
+from neuralgnn.train import train
+from neuralgnn.train.sgd import run_sgd  # noqa: F401 here, so that a forked process has it
+from neuralgnn.train.varpro import run_varpro  # noqa: F401
+
+SIMULATION = SimulationConfig.model_validate(
+    {
+        "n_neurons": 20,
+        "n_frames": 6000,
+        "burn_in": 100,
+        "neuron_types": [{}, {"self_coupling": 2}],
+        "connectivity": {"kind": "cauchy"},
+        "noise": {"kind": "per_step", "std": 0.01},
+        "record_drift": True,
+    }
+)
+FITS = {
+    "sgd": FitConfig.model_validate(
+        {
+            "target": {"kind": "drift"},
+            "model": {"hidden": 16},
+            "trainer": {"kind": "sgd", "n_steps": 200, "checkpoint_every": 10, "batch_size": 32},
+        }
+    ),
+    "varpro": FitConfig.model_validate(
+        {
+            "target": {"kind": "drift"},
+            "model": {"hidden": 16},
+            "trainer": {
+                "kind": "varpro",
+                "n_samples": 600,
+                "n_search_samples": 400,
+                "n_receivers": 4,
+                "n_coefficients": [8],
+                "n_update_coefficients": 8,
+                "starts": ["saturating"],
+                "max_iterations": 8,
+            },
+        }
+    ),
+}
+ANALYSIS = AnalysisConfig.model_validate(
+    {
+        "rollout": {"n_starts": 3, "n_frames": 60, "report_frames": [20, 50]},
+        "clusters": {"max_clusters": 4},
+        "lyapunov_frames": 50,
+        "curve_points": 30,
+    }
+)
+
+
+def run_step(step: str, folder: str, device: str = "cpu") -> None:
+    """One step in ``folder``: simulate, sgd, varpro, analyse; the last three need a recording."""
+    os.environ["GIT_DIR"] = folder  # the state of the working tree may change meanwhile
+    sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 of a process about to be killed
+    path = Path(folder)
+    recording = path / "activity.zarr"
+    if step == "simulate":
+        simulate(SIMULATION, recording, seed=1, device=device, shard_frames=400)
+    elif step == "analyse":
+        fit = FitFolder(path / "sgd")
+        select_step(recording, FITS["sgd"], fit)
+        analyse_step(recording, FITS["sgd"], fit, ANALYSIS, experiment="e", name="sgd", seed=1)
+    else:
+        fit = FitFolder(path / step)
+        train(
+            open_recording(recording),
+            FITS[step].model_copy(update={"device": device}),
+            out=fit.checkpoints,
+            state=path / "state",
+            seed=1,
+        )
