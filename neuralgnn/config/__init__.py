@@ -5,6 +5,7 @@ __all__ = [
     "ConfigError",
     "ExperimentConfig",
     "FitConfig",
+    "FlyConfig",
     "Project",
     "SimulationConfig",
     "WorkflowConfig",
@@ -12,12 +13,14 @@ __all__ = [
     "load_fit",
     "load_project",
     "load_workflow",
+    "read_simulation",
 ]
 
 from neuralgnn.config.analysis import AnalysisConfig
 from neuralgnn.config.errors import ConfigError
-from neuralgnn.config.experiment import ExperimentConfig, WorkflowConfig
+from neuralgnn.config.experiment import ExperimentConfig, WorkflowConfig, read_simulation
 from neuralgnn.config.fit import FitConfig
+from neuralgnn.config.fly import FlyConfig
 from neuralgnn.config.load import (
     Project,
     load_experiment,

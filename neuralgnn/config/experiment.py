@@ -1,14 +1,16 @@
 """An experiment: one YAML file from simulation to the numbers it is compared with."""
 
-__all__ = ["ExperimentConfig", "WorkflowConfig"]
+__all__ = ["ExperimentConfig", "Simulation", "WorkflowConfig", "read_simulation", "with_kind"]
 
-from typing import Annotated, Literal, Self, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, TypeAdapter, model_validator
 
 from neuralgnn.config.analysis import AnalysisConfig
 from neuralgnn.config.base import Name, Section, Seed
 from neuralgnn.config.fit import FitConfig
+from neuralgnn.config.fly import FlyConfig
 from neuralgnn.config.simulation import SimulationConfig
 
 Item = TypeVar("Item")
@@ -35,6 +37,29 @@ Figure = Literal[
 ]
 
 
+Simulation = Annotated[SimulationConfig | FlyConfig, Field(discriminator="kind")]
+
+
+def read_simulation(values: Mapping[str, Any]) -> SimulationConfig | FlyConfig:
+    """The simulation that plain values describe, an assembly unless they say otherwise."""
+    return _SIMULATION.validate_python(with_kind({"simulation": values})["simulation"])
+
+
+def with_kind(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of an experiment with the kind of simulation filled in.
+
+    A validator before the model's cannot do this: under it pydantic takes JSON's lists for
+    Python's and refuses them as tuples.
+    """
+    simulation = values.get("simulation")
+    if not isinstance(simulation, Mapping):
+        return dict(values)
+    return {**values, "simulation": {"kind": "assembly", **simulation}}
+
+
+_SIMULATION = TypeAdapter[SimulationConfig | FlyConfig](Simulation)
+
+
 class ExperimentConfig(Section):
     """One experiment file, ``config/experiments/<name>.yaml``."""
 
@@ -44,8 +69,8 @@ class ExperimentConfig(Section):
     """What the experiment shows, in one line."""
     source: str = ""
     """Where the experiment was published."""
-    simulation: SimulationConfig
-    """How the activity is made."""
+    simulation: Simulation
+    """How the activity is made; without a kind, by an assembly."""
     fits: Annotated[dict[Name, FitConfig], Field(min_length=1)]
     """Fits of the same recording, by name."""
     analysis: AnalysisConfig = AnalysisConfig()
@@ -68,8 +93,13 @@ class ExperimentConfig(Section):
                     f"fits.{name}.validation_fraction holds out {held_out} frames, too few for "
                     f"analysis.rollout.n_frames = {rollout.n_frames}"
                 )
-        n_types = len(self.simulation.neuron_types)
+        n_types = 0 if self.simulation.kind == "fly" else len(self.simulation.neuron_types)
         for name, changed in self.analysis.changed_networks.items():
+            if not n_types:
+                raise ValueError(
+                    f"analysis.changed_networks.{name} changes types and connections of an "
+                    "assembly; simulation.kind is 'fly'"
+                )
             if len(changed.type_fractions) != n_types:
                 raise ValueError(
                     f"analysis.changed_networks.{name}.type_fractions has "

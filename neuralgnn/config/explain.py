@@ -145,11 +145,17 @@ def _homes(name: str, schema: Node) -> list[str]:
     queue: list[tuple[tuple[str, ...], Node]] = [((), schema)]
     while queue:
         path, node = queue.pop(0)
-        for key, inner in properties(node, schema).items():
+        for key, inner in _of_all_kinds(node, schema):
             if key == name and path:
                 homes.append(".".join((*path, key)))
             queue.append(((*path, key), inner))
     return homes
+
+
+def _of_all_kinds(node: Node, schema: Node) -> list[tuple[str, Node]]:
+    """Keys of a section, of every variant if it is one of several."""
+    tags = resolve(node, schema).get("discriminator", {}).get("mapping", {None: None})
+    return [item for tag in tags for item in properties(node, schema, tag=tag).items()]
 
 
 def _allowed(node: Node, schema: Node) -> str:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from neuralgnn.config.errors import ConfigError
-from neuralgnn.config.experiment import ExperimentConfig, WorkflowConfig
+from neuralgnn.config.experiment import ExperimentConfig, WorkflowConfig, with_kind
 from neuralgnn.config.explain import Place, explain, nearest
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.config.inherit import read_experiment
@@ -143,6 +143,7 @@ def parse(model: type[Model], values: dict[str, Any], *, place: Place) -> Model:
     Raises:
         ConfigError: With one line per problem.
     """
+    values = with_kind(values) if model is ExperimentConfig else values
     try:  # through JSON: there a list may become a tuple even when strict
         return model.model_validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:

@@ -197,6 +197,7 @@ Noise = Annotated[NoNoise | PerStepNoise | SdeNoise, Field(discriminator="kind")
 class SimulationConfig(Section):
     """A neural assembly and how long it is recorded."""
 
+    kind: Literal["assembly"] = "assembly"
     n_neurons: Annotated[int, Field(ge=2)]
     """Number of neurons N."""
     n_frames: Annotated[int, Field(ge=10)]
