@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from neuralgnn.config.base import Section, Seed
+from neuralgnn.config.graph_fit import GraphVarproConfig
 
 
 class DriftTarget(Section):
@@ -119,7 +120,7 @@ class SgdConfig(Section):
     """Checkpoints kept for selection and the training montage, evenly spread."""
 
 
-Trainer = Annotated[VarproConfig | SgdConfig, Field(discriminator="kind")]
+Trainer = Annotated[VarproConfig | GraphVarproConfig | SgdConfig, Field(discriminator="kind")]
 
 
 class FitConfig(Section):
@@ -141,6 +142,11 @@ class FitConfig(Section):
 
     @model_validator(mode="after")
     def _supported(self) -> Self:
+        if self.trainer.kind == "varpro_graph" and self.model != ModelConfig():
+            raise ValueError(
+                "model has settings, but trainer.kind = 'varpro_graph' fits a model of its own, "
+                "affine in what arrives; remove the section"
+            )
         if self.trainer.kind == "varpro" and self.model.transfer_input == "sender":
             raise ValueError(
                 "model.transfer_input = 'sender' is fitted by trainer.kind = 'sgd' only; "

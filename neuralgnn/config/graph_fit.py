@@ -12,7 +12,8 @@ from neuralgnn.config.base import Section
 class GraphVarproConfig(Section):
     """Variable projection for recordings with a graph: every neuron's own in-edges are solved for.
 
-    dv_i/dt = b_i - v_i / tau_i + s_i (sum_j W_ij g(v_j) + I_i), with one unknown g."""
+    dv_i/dt = b_i - v_i / tau_i + s_i (sum_j W_ij g(v_j) + I_i), with one unknown g.
+    """
 
     kind: Literal["varpro_graph"]
     n_samples: Annotated[int, Field(ge=100)] = 16_000

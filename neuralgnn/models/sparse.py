@@ -6,8 +6,9 @@ published code evaluates it once per edge, 32 times as often in the fly's visual
 
 __all__ = ["AffineGNN", "GeneralGNN", "SparseGNN"]
 
+import warnings
 from abc import ABC, abstractmethod
-from typing import Any, Literal, override
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -120,19 +121,19 @@ class AffineGNN(SparseGNN):
         self.register_buffer("knots", torch.linspace(0, 1, n_knots))
         self.values = nn.Parameter(torch.linspace(0, 1, n_knots))
 
-    @override
     def sent(self, x: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
+        """The piecewise linear g, going on along its last pieces beyond the knots."""
         piece = torch.bucketize(x.detach(), self.knots[1:-1].contiguous(), right=True)
         left, right = self.knots[piece], self.knots[piece + 1]
         return torch.lerp(self.values[piece], self.values[piece + 1], (x - left) / (right - left))
 
-    @override
     def update(
         self,
         x: Float[Tensor, "B N"],
         message: Float[Tensor, "B N"],
         external: Float[Tensor, "B N"],
     ) -> Float[Tensor, "B N"]:
+        """Drive, leak, and what arrives times the gain."""
         drive, leak, gain = self.embedding.T
         return drive - leak * x + gain * (message + external)
 
@@ -186,19 +187,19 @@ class GeneralGNN(SparseGNN):
         weight = torch.randn(n_edges, generator=generator) * max(n_edges, 1) ** -0.5
         self.weight = nn.Parameter(weight)
 
-    @override
     def sent(self, x: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
+        """g(v_j, a_j), squared where messages are."""
         a = self.embedding.expand(*x.shape, -1)
         value = self.transfer(torch.cat([x[..., None], a], dim=-1))
         return value.square() if self.squared else value
 
-    @override
     def update(
         self,
         x: Float[Tensor, "B N"],
         message: Float[Tensor, "B N"],
         external: Float[Tensor, "B N"],
     ) -> Float[Tensor, "B N"]:
+        """f(v_i, a_i, message, I_i)."""
         a = self.embedding.expand(*x.shape, -1)
         seen = [x[..., None], a, message[..., None], external[..., None]]
         return self.updating(torch.cat(seen, dim=-1))
@@ -208,13 +209,11 @@ class _MessageSum(torch.autograd.Function):
     """Sparse W times what is sent, without a number per edge and frame in the forward pass."""
 
     @staticmethod
-    @override
     def forward(ctx: Any, weight: Tensor, sent: Tensor, pre: Tensor, post: Tensor) -> Tensor:
         ctx.save_for_backward(weight, sent, pre, post)
         return _spread(weight, sent, pre, post)
 
     @staticmethod
-    @override
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         weight, sent, pre, post = ctx.saved_tensors
         for_weight = for_sent = None
@@ -233,7 +232,9 @@ def _spread(weight: Tensor, values: Tensor, source: Tensor, sink: Tensor) -> Ten
     order = torch.argsort(sink * n_neurons + source)
     counts = torch.bincount(sink, minlength=n_neurons)
     starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-    matrix = torch.sparse_csr_tensor(
-        starts, source[order], weight[order], (n_neurons, n_neurons), check_invariants=False
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that CSR tensors are in beta state
+        matrix = torch.sparse_csr_tensor(
+            starts, source[order], weight[order], (n_neurons, n_neurons), check_invariants=False
+        )
     return (matrix @ values.T).T.contiguous()

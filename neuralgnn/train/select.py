@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from neuralgnn.data import Recording, read_json, target
-from neuralgnn.models import AssemblyGNN, load_model
+from neuralgnn.models import AssemblyGNN, SparseGNN, load_model, load_sparse_model
 from neuralgnn.train.run import place
 
 _FRAMES = 500
@@ -52,15 +52,18 @@ def select(
     frames = _held_out(recording, validation_fraction, kind=target_kind)
     x = torch.from_numpy(recording.activity(frames)).to(where)
     y = torch.from_numpy(target(recording, frames, kind=target_kind)).to(where)
+    load = load_model if recording.graph is None else load_sparse_model
+    external = recording.external_input(frames) if recording.graph is not None else None
+    inputs = torch.zeros_like(x) if external is None else torch.from_numpy(external).to(where)
     errors = []
     for entry in sorted(listed, key=lambda entry: entry["step"]):
-        model, meta = load_model(fit_dir / entry["file"], where)
+        model, meta = load(fit_dir / entry["file"], where)
         if model.n_neurons != recording.n_neurons:
             raise ValueError(
                 f"{fit_dir / entry['file']} has {model.n_neurons} neurons, the recording "
                 f"{recording.path} has {recording.n_neurons}: is it the fit of another recording?"
             )
-        error = _one_step_error(model, x, y)
+        error = _one_step_error(model, x, inputs, y)
         errors.append({"file": entry["file"], "step": meta["step"], "error": error})
     finite = [entry for entry in errors if np.isfinite(entry["error"])]
     if not finite:
@@ -83,7 +86,15 @@ def _held_out(recording: Recording, validation_fraction: float, *, kind: str) ->
 
 
 @torch.no_grad()
-def _one_step_error(model: AssemblyGNN, x: Float[Tensor, "T N"], y: Float[Tensor, "T N"]) -> float:
-    pairs = zip(x.split(_BLOCK), y.split(_BLOCK), strict=True)
-    total = sum(float((model(some) - rate).double().square().sum()) for some, rate in pairs)
+def _one_step_error(
+    model: AssemblyGNN | SparseGNN,
+    x: Float[Tensor, "T N"],
+    external: Float[Tensor, "T N"],
+    y: Float[Tensor, "T N"],
+) -> float:
+    total = 0.0
+    blocks = zip(x.split(_BLOCK), external.split(_BLOCK), y.split(_BLOCK), strict=True)
+    for some, outside, rate in blocks:
+        predicted = model(some, outside) if isinstance(model, SparseGNN) else model(some)
+        total += float((predicted - rate).double().square().sum())
     return (total / y.numel()) ** 0.5

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
+_TAIL = 1e-3  # share of the activity beyond the first and the last knot
 _GAP = 1e-3  # smallest distance of two knots, in units of the range
 
 
@@ -60,13 +61,14 @@ class Hats:
 def hat_knots(sample: NDArray, n_knots: int) -> NDArray[np.float64]:
     """Knots half evenly in activity and half by its quantiles, and one at rest.
 
-    Zero is where a rectifier would bend, and where every transfer function is fixed.
+    Zero is where a rectifier would bend, and where every transfer function is fixed. A thousandth
+    of the activity lies beyond either end: enough to determine the last pieces.
     """
-    low, high = float(sample.min()), float(sample.max())
+    low, high = (float(end) for end in np.quantile(sample, [_TAIL, 1 - _TAIL]))
     n_even = n_knots // 2
     even = np.linspace(low, high, n_even)
-    quantiles = np.quantile(sample, np.linspace(0, 1, n_knots - n_even + 2)[1:-1])
-    return _with_zero(np.concatenate([even, quantiles]))
+    levels = np.linspace(_TAIL, 1 - _TAIL, n_knots - n_even + 2)[1:-1]
+    return _with_zero(np.concatenate([even, np.quantile(sample, levels)]))
 
 
 def refined_hat_knots(

@@ -107,9 +107,7 @@ def find_sparse_transfer(
             start = SearchState(hats.at(values, knots))
             search = replace(search, knots=knots, state=start)
         data = make_data(Hats(search.knots))
-        search = _judged(
-            _run(search, data[0], max_iterations, on_progress), *data, needed=_BETTER
-        )
+        search = _judged(_run(search, data[0], max_iterations, on_progress), *data, needed=_BETTER)
         logger.info("%d knots: held-out error %.2e", len(search.knots), search.best_error)
     return replace(search, stage=2, state=None)
 
@@ -126,15 +124,13 @@ def in_unit_slope(hats: Hats, values: NDArray, sample: NDArray) -> NDArray[np.fl
     slope = float(((x - x.mean()) * sent).sum() / ((x - x.mean()) ** 2).sum()) if len(x) else 0.0
     if not slope > 0:
         raise ValueError(
-            f"the transfer function has slope {slope:.3g} over positive activity, a rising one was "
-            "expected; is the activity ever above rest? More trainer.n_receivers may help"
+            f"the transfer function has slope {slope:.3g} over positive activity, a rising one "
+            "was expected; is the activity ever above rest? More trainer.n_receivers may help"
         )
     return values / slope
 
 
-def affine_model(
-    rows: SparseRows, hats: Hats, values: NDArray, graph: Graph
-) -> AffineGNN:
+def affine_model(rows: SparseRows, hats: Hats, values: NDArray, graph: Graph) -> AffineGNN:
     """The model that the solved rows describe, in the gauge above."""
     model = AffineGNN(graph.n_neurons, n_edges=graph.n_edges, n_knots=hats.size)
     model.connect(graph.pre, graph.post)
@@ -176,7 +172,5 @@ def _judged(
     assert search.state is not None
     error = held_out_error(data, search.state, test)
     if error < needed * search.best_error:
-        return replace(
-            search, best_error=error, best_state=search.state, best_knots=search.knots
-        )
+        return replace(search, best_error=error, best_state=search.state, best_knots=search.knots)
     return search

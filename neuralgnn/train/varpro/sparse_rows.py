@@ -13,7 +13,12 @@ block of activity and the Gram matrices is held.
 Columns are centred, which solves for b, and scaled to unit variance. The ridge lies on messages
 alone. A neuron that never falls below threshold and has a connection to itself has two equal
 columns, its leak and that message; the ridge gives all of it to the leak, where a ridge on both
-would split it and drag every other weight of the neuron along.
+would split it and drag every other weight of the neuron along. A second, smaller ridge is relative
+to the mean variance of all messages: g is known to some digits only, so a sender that never fires
+has a column of rounding errors, which the first ridge would take at face value.
+
+Where the residual is noise, a third ridge is the Bayesian one: residual variance over the mean
+square of the receiver's weights, which is estimated alongside (MacKay 1992).
 """
 
 __all__ = ["Frames", "SparseRows", "solve_sparse_rows"]
@@ -30,6 +35,10 @@ from neuralgnn.data.graph import Graph
 
 _GATHER_BYTES = 1 << 27
 _DEAD = 1e-20  # variance of a column, relative to the activity's, that carries nothing
+_TINY = 1e-13
+_ROUNDS = 12  # of the expected square of a receiver's weights
+_EXACT = 1e-7  # residual over variance below which there is no noise to speak of
+_BLUR = 1e-2  # ridge relative to the mean variance of messages, in units of the other ridge
 
 
 @dataclass(frozen=True)
@@ -89,8 +98,8 @@ def solve_sparse_rows(
         transfer: g, elementwise.
         ridge: Ridge on messages, relative to a column of unit variance.
         centre: What the ridge draws each weight to; None: zero.
-        ridge_weight: Precision of that prior on each weight [1/weight²], relative to the residual
-            variance and in place of ``ridge``; for priors that know the noise.
+        ridge_weight: Precision of that prior on each weight, residual variance over ``n_frames``
+            and the prior's variance; in place of the estimated one.
 
     Raises:
         ValueError: If there are not more frames than unknowns of the largest row.
@@ -126,7 +135,7 @@ class _Batch:
 
 @dataclass(frozen=True)
 class _Shift:
-    """About the mean of each column, subtracted early so that sums of squares keep their digits."""
+    """About the mean of each column; subtracted early, sums of squares keep their digits."""
 
     x: Tensor
     y: Tensor
@@ -211,14 +220,17 @@ def _collect(
     found = {name: torch.zeros(graph.n_neurons, dtype=torch.float64) for name in per_neuron}
     found |= {name: torch.zeros(graph.n_edges, dtype=torch.float64) for name in per_edge}
     stacked = torch.cat([shift.x, shift.external, shift.sent, shift.sent.new_zeros(1)]).cpu()
-    floor = _DEAD * float(sum(each.gram[:, 0, 0].sum() for each in sums)) / (
-        n_frames * graph.n_neurons
+    floor = (
+        _DEAD
+        * float(sum(each.gram[:, 0, 0].sum() for each in sums))
+        / (n_frames * graph.n_neurons)
     )
+    typical = _mean_message_variance(sums, n_frames)
     for each in sums:
         batch = each.batch
         at = batch.edges >= 0
         prior = _prior(batch, at, centre, ridge_weight)
-        solved = _solve(each, n_frames, ridge=ridge, floor=floor, prior=prior)
+        solved = _solve(each, n_frames, ridge=ridge, floor=floor, typical=typical, prior=prior)
         means = stacked[batch.columns] + solved["mean"]
         drive = shift.y.cpu()[batch.receivers] + solved["target_mean"]
         values = {
@@ -258,6 +270,7 @@ def _solve(
     *,
     ridge: float,
     floor: float,
+    typical: float,
     prior: tuple[Tensor, Tensor] | None,
 ) -> dict[str, Tensor]:
     """Coefficients of centred columns, with their errors; all of one batch."""
@@ -270,39 +283,83 @@ def _solve(
     scale = torch.where(alive, diagonal, 1.0).sqrt()
     shape = gram / (scale[:, :, None] * scale[:, None, :])
     shape = torch.where(alive[:, :, None] & alive[:, None, :], shape, 0.0)
+    centre, precision = prior or (torch.zeros_like(diagonal), torch.zeros_like(diagonal))
+    weakest = ridge * (1 + _BLUR * typical / scale.square())
+    weakest[:, :2] = 0.0
+    message = sums.batch.edges >= 0
+    system = _System(shape, moment / scale, scale, alive, variance, n_frames)
+    penalty = weakest if prior is None else torch.maximum(weakest, precision / scale.square())
+    solved = system.solve(penalty, centre)
     if prior is None:
-        centre, penalty = torch.zeros_like(diagonal), torch.full_like(diagonal, ridge)
-        penalty[:, :2] = 0.0
-    else:
-        centre, precision = prior
-        penalty = precision / (n_frames * scale.square())
-    pull = penalty * centre * scale
-    # Columns without variance say nothing: they keep the prior's centre.
-    dead = torch.where(alive, 0.0, 1.0)
-    system = shape + torch.diag_embed(torch.where(alive, penalty, 0.0) + dead)
-    right = torch.where(alive, moment / scale + pull, centre * scale)
-    tiny = 1e-13 * torch.eye(system.shape[1], dtype=system.dtype)
-    inverse = torch.linalg.inv(system + tiny)
-    scaled = (inverse @ right[:, :, None])[:, :, 0]
-    explained = 2 * (scaled * moment / scale * alive).sum(1)
-    explained = explained - (scaled[:, None] @ shape @ scaled[:, :, None])[:, 0, 0]
-    residual = (variance - explained).clamp_min(1e-15 * variance)
-    share = penalty * inverse.diagonal(dim1=1, dim2=2)
-    freedom = (n_frames - 1 - alive.sum(1)).clamp_min(1)
-    spread = (inverse.diagonal(dim1=1, dim2=2).clamp_min(0) * residual[:, None]).sqrt()
-    error = spread / scale / freedom[:, None].sqrt()
-    return {
-        "b": scaled / scale,
-        "error": torch.where(alive, error, torch.inf),
-        "resolution": torch.where(alive, (1 - share).clamp(0, 1), 0.0),
-        "residual": residual,
-        "variance": variance,
-        "mean": mean[:, :-1],
-        "target_mean": mean[:, -1],
-        "alive": alive,
-        "inverse": inverse,
-        "scale": scale,
-    }
+        for _ in range(_ROUNDS):
+            if float((solved["residual"] / variance.clamp_min(1e-300)).max()) < _EXACT:
+                break
+            expected = _expected_square(solved, message)
+            noise = solved["residual"] / (n_frames * expected)
+            penalty = weakest + noise[:, None] / scale.square()
+            penalty[:, :2] = 0.0
+            solved = system.solve(penalty, centre)
+    return solved | {"mean": mean[:, :-1], "target_mean": mean[:, -1]}
+
+
+@dataclass(frozen=True)
+class _System:
+    """Normal equations of a batch in columns of unit variance."""
+
+    shape: Float[Tensor, "B P P"]
+    moment: Float[Tensor, "B P"]
+    scale: Float[Tensor, "B P"]
+    alive: Float[Tensor, "B P"]
+    variance: Float[Tensor, " B"]
+    n_frames: int
+
+    def solve(
+        self, penalty: Float[Tensor, "B P"], centre: Float[Tensor, "B P"]
+    ) -> dict[str, Tensor]:
+        """Coefficients with their errors, for a ridge and what it draws them to."""
+        alive, scale = self.alive, self.scale
+        # Columns without variance say nothing: they keep the prior's centre.
+        dead = torch.where(alive, 0.0, 1.0)
+        system = self.shape + torch.diag_embed(torch.where(alive, penalty + _TINY, dead))
+        right = torch.where(alive, self.moment + penalty * centre * scale, centre * scale)
+        inverse = torch.linalg.inv(system)
+        scaled = (inverse @ right[:, :, None])[:, :, 0]
+        explained = 2 * (scaled * self.moment * alive).sum(1)
+        explained = explained - (scaled[:, None] @ self.shape @ scaled[:, :, None])[:, 0, 0]
+        missing = (self.variance - explained).clamp_min(1e-15 * self.variance)
+        share = penalty * inverse.diagonal(dim1=1, dim2=2)
+        resolution = torch.where(alive, (1 - share).clamp(0, 1), 0.0)
+        freedom = (self.n_frames - 1 - resolution.sum(1)).clamp_min(1)
+        residual = missing * self.n_frames / freedom
+        spread = inverse.diagonal(dim1=1, dim2=2).clamp_min(0) * residual[:, None]
+        error = (spread / self.n_frames).sqrt() / scale
+        return {
+            "b": scaled / scale,
+            "error": torch.where(alive, error, torch.inf),
+            "resolution": resolution,
+            "residual": residual,
+            "variance": self.variance,
+            "alive": alive,
+            "inverse": inverse,
+            "scale": scale,
+        }
+
+
+def _expected_square(solved: dict[str, Tensor], message: Tensor) -> Float[Tensor, " B"]:
+    """Mean square of a receiver's weights, from the resolved part of them (MacKay 1992)."""
+    square = (solved["b"][:, 2:].square() * message).sum(1)
+    resolved = (solved["resolution"][:, 2:] * message).sum(1)
+    return (square / resolved.clamp_min(0.5)).clamp_min(1e-30)
+
+
+def _mean_message_variance(sums: list[_Sums], n_frames: int) -> float:
+    total, count = 0.0, 0
+    for each in sums:
+        real = each.batch.edges >= 0
+        square = each.gram.diagonal(dim1=1, dim2=2)[:, 2:-1] / n_frames
+        square = square - (each.total[:, 2:-1] / n_frames).square()
+        total, count = total + float(square[real].sum()), count + int(real.sum())
+    return total / max(count, 1)
 
 
 def _drive_error(solved: dict[str, Tensor], means: Tensor, n_frames: int) -> Tensor:

@@ -175,9 +175,7 @@ def search_sparse_transfer(
     return replace(state, loss=point.loss, coefficients=point.c.cpu().numpy())
 
 
-def held_out_error(
-    data: SparseSearchData, fitted: SearchState, test: SparseSearchData
-) -> float:
+def held_out_error(data: SparseSearchData, fitted: SearchState, test: SparseSearchData) -> float:
     """Residual share on other frames, with everything solved for on the fitted ones."""
     point = _solve(data, torch.as_tensor(fitted.coefficients, device=data.x.device))
     sent, total = test.sent(point.c), 0.0
