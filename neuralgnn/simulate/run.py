@@ -4,7 +4,6 @@ __all__ = ["simulate"]
 
 import hashlib
 import os
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
-from tqdm import tqdm
 
 from neuralgnn.config.simulation import SimulationConfig
 from neuralgnn.data.provenance import code_digest, digest, provenance
@@ -20,6 +18,7 @@ from neuralgnn.data.writer import RecordingWriter
 from neuralgnn.simulate.connectivity import draw_weights
 from neuralgnn.simulate.integrate import euler_maruyama
 from neuralgnn.simulate.rate import RateEquation, assign_types
+from neuralgnn.simulate.record import record
 from neuralgnn.simulate.truth import truth_dataset
 
 _BURN_IN_BLOCK = 1000
@@ -79,26 +78,9 @@ def simulate(
         run.restore(writer.resume_state)
     else:
         run.burn_in()
-    _record(run, writer, progress=progress)
+    record(run, writer, progress=progress)
     types = assign_types(config.n_neurons, len(config.neuron_types))
     writer.close(truth_dataset(equation, types, low=run.low, high=run.high))
-
-
-def _record(run: "_Run", writer: RecordingWriter, *, progress: bool) -> None:
-    """Computes shard after shard while the one before is being written."""
-    bar = {"initial": writer.resume_frame, "total": writer.n_frames, "unit": "frame"}
-    shown = tqdm(desc="simulate", disable=None if progress else True, **bar)
-    written: Future[None] | None = None
-    with shown, ThreadPoolExecutor(max_workers=1) as disk:
-        for first in range(writer.resume_frame, writer.n_frames, writer.shard_frames):
-            n_frames = min(writer.shard_frames, writer.n_frames - first)
-            frames = run.record(n_frames, first_frame=first)
-            if written is not None:
-                written.result()  # one shard in flight: memory stays bounded, order kept
-            written = disk.submit(writer.append, *frames, state=run.state())
-            shown.update(n_frames)
-        if written is not None:
-            written.result()
 
 
 class _Run:

@@ -1,0 +1,317 @@
+"""Simulates the fly visual system and records it. Axes: T frames, N neurons, P inputs."""
+
+__all__ = ["simulate_fly"]
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from neuralgnn.config.fly import FlyConfig
+from neuralgnn.config.simulation import Noise
+from neuralgnn.data.graph import Graph
+from neuralgnn.data.provenance import code_digest, digest, provenance
+from neuralgnn.data.stimulus import Stimulus
+from neuralgnn.data.writer import RecordingWriter
+from neuralgnn.simulate.fly.connectome import Connectome, compile_connectome
+from neuralgnn.simulate.fly.equation import FlyEquation
+from neuralgnn.simulate.fly.parameters import Biophysics, biophysics
+from neuralgnn.simulate.fly.perturb import Network, perturb
+from neuralgnn.simulate.fly.stimulus import draw_stimulus
+from neuralgnn.simulate.fly.truth import truth_dataset
+from neuralgnn.simulate.record import record
+
+_GREY = 0.5
+_BYTES_PER_EDGE = 48  # graph and truth, uncompressed
+
+_log = logging.getLogger(__name__)
+
+
+def simulate_fly(
+    config: FlyConfig,
+    path: str | Path,
+    *,
+    seed: int,
+    test: bool = False,
+    progress: bool = True,
+    shard_frames: int | None = None,
+) -> None:
+    """Simulates the fly visual system and leaves a recording with graph, stimulus and truth.
+
+    A killed run, called again, continues after its last finished shard and ends in the same
+    bytes, which follow from configuration, seed, files it names, code and versions.
+
+    Parameters, perturbation, stimulus, process and measurement noise have generators of their
+    own, all derived from ``seed``; the test recording has another stimulus and noise.
+
+    Args:
+        config: The network, what it sees, and how long it is recorded.
+        path: Folder of the recording.
+        seed: Seed of everything random.
+        test: Whether to record the test part: held-out stimuli, ``n_test_frames``,
+            ``test_noise``, no measurement noise.
+        progress: Whether to show a progress bar on a terminal.
+        shard_frames: Frames per file, and between points that a killed run continues from;
+            None: some 8 MB of activity.
+
+    Raises:
+        FileNotFoundError: If connectome, checkpoint or stimulus files are missing.
+        ValueError: If one of them cannot be used, or dt is too long for the time constants.
+        OSError: If the recording does not fit on the disk, or ``path`` cannot be replaced.
+        FloatingPointError: If the activity stops being finite.
+    """
+    setup = _Setup.make(config, seed=seed, test=test)
+    writer = RecordingWriter(
+        path,
+        n_frames=setup.n_frames,
+        n_neurons=setup.equation.n_neurons,
+        dt=config.dt,
+        has_drift=config.record_drift,
+        attrs={
+            "seed": seed,
+            "part": "test" if test else "train",
+            "provenance": provenance(config.model_dump(mode="json"), stamp=False),
+        },
+        time_unit="s",
+        key=_resume_key(config, setup, seed=seed, test=test),
+        shard_frames=shard_frames,
+        beside_bytes=_BYTES_PER_EDGE * len(setup.model.pre) + setup.stimulus.values.nbytes,
+    )
+    run = _Run(config, setup)
+    if writer.resume_frame:
+        run.restore(writer.resume_state)
+    record(run, writer, progress=progress)
+    connectome, equation = setup.connectome, setup.equation
+    writer.close(
+        truth_dataset(
+            connectome,
+            simulated=setup.simulated,
+            model=setup.model,
+            time_constant=equation.time_constant,
+            resting_potential=equation.resting_potential,
+        ),
+        graph=Graph(
+            pre=setup.model.pre,
+            post=setup.model.post,
+            n_neurons=connectome.n_cells,
+            u=connectome.u,
+            v=connectome.v,
+        ),
+        stimulus=setup.stimulus,
+    )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Setup:
+    """What is simulated: network, equation, stimulus, noise."""
+
+    connectome: Connectome
+    simulated: Network
+    model: Network
+    equation: FlyEquation
+    stimulus: Stimulus
+    n_frames: int
+    noise_std: float
+    measurement_std: float
+    for_noise: np.random.SeedSequence
+    for_measurement: np.random.SeedSequence
+
+    @classmethod
+    def make(cls, config: FlyConfig, *, seed: int, test: bool) -> "_Setup":
+        seeds = np.random.SeedSequence(seed).spawn(8)
+        for_parameters, for_graph = seeds[:2]
+        for_stimulus, for_noise, for_measurement = seeds[2 + 3 * test :][:3]
+        connectome = compile_connectome(config.extent, n_syn_fill=config.n_syn_fill)
+        parameters = biophysics(
+            config.parameters, connectome, generator=np.random.default_rng(for_parameters)
+        )
+        simulated, model = perturb(
+            config.perturbation,
+            connectome,
+            parameters.weight,
+            generator=np.random.default_rng(for_graph),
+        )
+        _log.info("%d cells, %d edges", connectome.n_cells, len(simulated.pre))
+        n_frames = config.n_test_frames if test else config.n_frames
+        show = draw_stimulus(
+            config.stimulus,
+            extent=config.extent,
+            n_frames=n_frames,
+            dt=config.dt,
+            test=test,
+            generator=np.random.default_rng(for_stimulus),
+        )
+        cells = connectome.input_cells
+        centre = connectome.types.index(connectome.input_types[0])
+        columns = np.flatnonzero(connectome.type == centre)  # one cell per column, in their order
+        where = {at: number for number, at in enumerate(_uv(connectome, columns))}
+        return cls(
+            connectome=connectome,
+            simulated=simulated,
+            model=model,
+            equation=_equation(config, connectome, simulated, parameters),
+            stimulus=Stimulus(
+                values=show.values,
+                frame=show.frame,
+                input_neuron=cells,
+                input_channel=np.array([where[at] for at in _uv(connectome, cells)]),
+            ),
+            n_frames=n_frames,
+            noise_std=_step_std(config.test_noise if test else config.noise, dt=config.dt),
+            measurement_std=0.0
+            if test or config.measurement.kind == "none"
+            else config.measurement.std,
+            for_noise=for_noise,
+            for_measurement=for_measurement,
+        )
+
+
+class _Run:
+    """The moving parts: voltages, noise generators, measurement noise of the next frame."""
+
+    def __init__(self, config: FlyConfig, setup: _Setup) -> None:
+        self.config, self.setup = config, setup
+        self.noise = np.random.default_rng(setup.for_noise)
+        self.measurement = np.random.default_rng(setup.for_measurement)
+        n_neurons, inputs = setup.equation.n_neurons, setup.stimulus.input_neuron
+        self.external = np.zeros(n_neurons, dtype=np.float32)
+        self.external[inputs] = _GREY
+        self.v = setup.equation.steady_state(
+            self.external, dt=config.dt, n_steps=round(config.steady_state / config.dt)
+        )
+        self.measured = self._draw_measurement(1)[0]
+
+    def record(
+        self, n_frames: int, *, first_frame: int
+    ) -> tuple[Float32[np.ndarray, "T N"], Float32[np.ndarray, "T N"] | None]:
+        """The next frames, and their drift if the configuration asks for it."""
+        setup, dt = self.setup, np.float32(self.config.dt)
+        activity = np.empty((n_frames, setup.equation.n_neurons), dtype=np.float32)
+        drift = np.empty_like(activity) if self.config.record_drift else None
+        shown = setup.stimulus.channels(slice(first_frame, first_frame + n_frames))
+        v, inputs, channels = self.v, setup.stimulus.input_neuron, setup.stimulus.input_channel
+        for frame in range(n_frames):
+            self.external[inputs] = shown[frame, channels]
+            rate = setup.equation(v, self.external)
+            activity[frame] = v
+            if drift is not None:
+                drift[frame] = rate
+            v = v + dt * rate
+            if setup.noise_std:
+                v += setup.noise_std * self.noise.standard_normal(len(v), dtype=np.float32)
+        self.v = v
+        _check_finite(activity, v, dt=self.config.dt, first_frame=first_frame)
+        if setup.measurement_std:
+            self._measure(activity, drift, last=first_frame + n_frames == setup.n_frames)
+        return activity, drift
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What :meth:`restore` needs to go on from here."""
+        generators = json.dumps([g.bit_generator.state for g in (self.noise, self.measurement)])
+        return {"v": self.v, "measured": self.measured, "generators": np.array(generators)}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        self.v, self.measured = state["v"], state["measured"]
+        noise, measurement = json.loads(str(state["generators"]))
+        self.noise.bit_generator.state = noise
+        self.measurement.bit_generator.state = measurement
+
+    def _measure(
+        self,
+        activity: Float32[np.ndarray, "T N"],
+        drift: Float32[np.ndarray, "T N"] | None,
+        *,
+        last: bool,
+    ) -> None:
+        """Adds what the measurement adds to the voltages, and as published to their drift."""
+        noise = np.concatenate([self.measured[None], self._draw_measurement(len(activity))])
+        activity += noise[:-1]
+        self.measured = noise[-1]
+        measurement = self.config.measurement
+        if drift is None or measurement.kind == "none" or measurement.drift == "clean":
+            return
+        steps = np.diff(noise, axis=0)
+        drift[: len(drift) - last] += steps[: len(steps) - last] / np.float32(self.config.dt)
+
+    def _draw_measurement(self, n_frames: int) -> Float32[np.ndarray, "T N"]:
+        std, size = self.setup.measurement_std, (n_frames, self.setup.equation.n_neurons)
+        if not std:
+            return np.zeros(size, dtype=np.float32)
+        return np.float32(std) * self.measurement.standard_normal(size, dtype=np.float32)
+
+
+def _equation(
+    config: FlyConfig, connectome: Connectome, network: Network, parameters: Biophysics
+) -> FlyEquation:
+    acting = network.only(network.weight != 0)
+    graph = Graph(pre=acting.pre, post=acting.post, n_neurons=connectome.n_cells)
+    equation = FlyEquation(
+        weight=graph.matrix(acting.weight.astype(np.float32)),
+        time_constant=parameters.time_constant[connectome.type].astype(np.float32),
+        resting_potential=parameters.resting_potential[connectome.type].astype(np.float32),
+    )
+    if config.time_constants == "at_least_dt":
+        return equation.at_least(config.dt)
+    shortest = float(equation.time_constant.min())
+    if config.dt >= 2 * shortest:
+        raise ValueError(
+            f"dt = {config.dt:g} s is unstable under explicit Euler with the shortest time "
+            f"constant, {shortest:g} s: take dt below twice that, or time_constants: at_least_dt"
+        )
+    return equation
+
+
+def _uv(connectome: Connectome, cells: np.ndarray) -> list[tuple[int, int]]:
+    return list(zip(connectome.u[cells].tolist(), connectome.v[cells].tolist(), strict=True))
+
+
+def _step_std(noise: Noise, *, dt: float) -> float:
+    """Standard deviation of what noise adds in one step [1]."""
+    if noise.kind == "none":
+        return 0.0
+    return noise.std if noise.kind == "per_step" else noise.std * dt**0.5
+
+
+def _check_finite(
+    activity: Float32[np.ndarray, "T N"],
+    v: Float32[np.ndarray, " N"],
+    *,
+    dt: float,
+    first_frame: int,
+) -> None:
+    if np.isfinite(v).all():  # what is not finite stays so
+        return
+    row, neuron = np.argwhere(~np.isfinite(np.concatenate([activity, v[None]])))[0]
+    frame = first_frame + int(row)
+    raise FloatingPointError(
+        f"activity diverged at frame {frame} (t = {frame * dt:g} s), neuron {neuron}: dt = "
+        f"{dt:g} s is too long, or weights are too large"
+    )
+
+
+def _resume_key(config: FlyConfig, setup: _Setup, *, seed: int, test: bool) -> str:
+    content = hashlib.sha256()  # of checkpoint and stimulus files too
+    for values in (
+        setup.simulated.weight,
+        setup.equation.time_constant,
+        setup.equation.resting_potential,
+        setup.model.pre,
+        setup.model.post,
+        setup.stimulus.values,
+        setup.stimulus.frame,
+    ):
+        content.update(np.ascontiguousarray(values).data)
+    return digest(
+        {
+            "config": config.model_dump(mode="json"),
+            "seed": seed,
+            "part": "test" if test else "train",
+            "content": content.hexdigest(),
+            "versions": provenance(stamp=False)["versions"],
+            "code": code_digest("neuralgnn.simulate", "neuralgnn.data"),
+        }
+    )
