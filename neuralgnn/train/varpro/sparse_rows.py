@@ -38,7 +38,7 @@ _DEAD = 1e-20  # variance of a column, relative to the activity's, that carries 
 _TINY = 1e-13
 _ROUNDS = 12  # of the expected square of a receiver's weights
 _EXACT = 1e-7  # residual over variance below which there is no noise to speak of
-_BLUR = 1.0  # ridge relative to the mean variance of messages, in units of the other ridge
+_BLUR = 100.0  # ridge relative to the mean variance of messages, in units of the other ridge
 
 
 @dataclass(frozen=True)
