@@ -33,6 +33,10 @@ Figure = Literal[
     "supp_5",
     "supp_6",
     "identifiability",
+    "fly",
+    "fly_spectra",
+    "fly_types",
+    "fly_rollout",
     "summary",
 ]
 

@@ -26,6 +26,7 @@ from neuralgnn.models.sparse import AffineGNN, SparseGNN
 
 _log = logging.getLogger(__name__)
 
+_RESPONSE_FRAMES = 500
 _SHOWN = 20  # neurons whose rollout is kept
 _RESOLVED = 0.5  # share of a weight that the data decide, above which it counts as identifiable
 
@@ -271,11 +272,15 @@ def _prediction(
     free, traces = roll_out(fast, test, shown=shown)
     true = test.activity(slice(0, len(traces)))[:, shown]
     time = test.dt * np.arange(len(traces))
+    cells = _kinograph_cells(test.n_neurons, truth)
+    response = test.activity(slice(0, min(_RESPONSE_FRAMES, len(traces))))[:, cells]
     dataset = xr.Dataset(
         {
             "predicted": (("time", "shown"), traces, about("predicted activity", "1")),
             "true": (("time", "shown"), true, about("simulated activity", "1")),
             "shown_neuron": ("shown", shown, about("neuron", "1")),
+            "response": (("response_time", "response_cell"), response, about("activity $v$", "1")),
+            "response_neuron": ("response_cell", cells, about("neuron", "1")),
             **_score_columns("one_step", one),
             **_score_columns("rollout", free),
         },
@@ -294,6 +299,18 @@ def _score_columns(name: str, scores: NeuronScores) -> dict[str, tuple[str, np.n
             about(f"{name} correlation", "1"),
         ),
     }
+
+
+def _kinograph_cells(n_neurons: int, truth: xr.Dataset | None) -> Int[np.ndarray, " C"]:
+    """Up to ten neurons of every type, or evenly spread ones."""
+    if truth is None:
+        return np.unique(np.linspace(0, n_neurons - 1, 600).astype(int))
+    types = truth["type"].values
+    chosen = []
+    for kind in np.unique(types):
+        members = np.flatnonzero(types == kind)
+        chosen.append(members[np.unique(np.linspace(0, len(members) - 1, 10).astype(int))])
+    return np.concatenate(chosen)
 
 
 def _shown(n_neurons: int, truth: xr.Dataset | None) -> Int[np.ndarray, " S"]:
