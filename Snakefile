@@ -63,3 +63,11 @@ rule figures_all:
     input:
         all_figures(),
     localrule: True
+
+
+rule fly:
+    """Figures and table of the fly visual system: with --configfile config/fly.yaml."""
+    input:
+        all_figures(),
+        FLY_TABLE,
+    localrule: True

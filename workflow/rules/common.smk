@@ -57,6 +57,7 @@ FIT = FitFolder(Path(SEED) / "{fit}")
 FIGURE = f"{RESULTS}/figures/{{figure}}"
 FIT_FIGURE = f"{SEED}/{{fit}}/figures/{{figure}}"
 METRICS_TABLE = f"{RESULTS}/tables/metrics.csv"
+FLY_TABLE = f"{RESULTS}/tables/fly.csv"
 REPORT = f"{RESULTS}/report.html"
 STATE = f"{RESULTS}/.state/{{experiment}}/seed_{{seed}}/{{fit}}"
 LOGS = f"{RESULTS}/logs"
@@ -69,6 +70,17 @@ wildcard_constraints:
     fit="[a-z][a-z0-9_]*",
     network="[a-z][a-z0-9_]*",
     figure="|".join(FIGURES),
+
+
+# Experiments whose neurons are connected by a given graph have an analysis of their own.
+GRAPHS = [
+    name
+    for name, experiment in PROJECT.experiments.items()
+    if experiment.simulation.kind == "fly"
+]
+NEVER = "(?!)"
+OF_GRAPH = "|".join(GRAPHS) or NEVER
+OF_ASSEMBLY = "|".join(set(PROJECT.experiments) - set(GRAPHS)) or NEVER
 
 
 def store(name):
@@ -119,12 +131,16 @@ def gpus_of(wildcards):
 
 def simulation_threads(wildcards):
     """One thread while W fits into a core's cache: two wait for each other at every step."""
-    return 1 if experiment_of(wildcards).simulation.n_neurons <= 2000 else 2
+    simulation = experiment_of(wildcards).simulation
+    return 1 if simulation.kind == "fly" or simulation.n_neurons <= 2000 else 2
 
 
 def connectivity_file_of(wildcards):
     """The file that connection weights come from, if they do."""
-    connectivity = experiment_of(wildcards).simulation.connectivity
+    simulation = experiment_of(wildcards).simulation
+    if simulation.kind == "fly":
+        return []
+    connectivity = simulation.connectivity
     if connectivity.kind != "file":
         return []
     path = Path(connectivity.path)
@@ -150,6 +166,14 @@ def all_metrics():
     return of_all_fits(FIT.metrics)
 
 
+def graph_metrics():
+    return [
+        str(FIT.metrics).format(experiment=experiment, seed=seed, fit=fit)
+        for experiment, seed, fit in fits(PROJECT)
+        if experiment in GRAPHS
+    ]
+
+
 def all_figures():
     """The chosen figures; an experiment that none of them shows gets two for every fit."""
     chosen = [
@@ -161,7 +185,9 @@ def all_figures():
         )
         for experiment, seed, fit in fits(PROJECT)
         if experiment in experiments_without_figure(PROJECT)
-        for figure in ("fig_2", "supp_2")
+        for figure in (
+            ("fly", "fly_rollout") if experiment in GRAPHS else ("fig_2", "supp_2")
+        )
     ]
 
 

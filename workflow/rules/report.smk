@@ -24,6 +24,29 @@ rule table:
         "../scripts/table.py"
 
 
+rule fly_table:
+    """Collects the numbers of the fits on graphs in a table of their own."""
+    input:
+        metrics=graph_metrics(),
+    output:
+        table=FLY_TABLE,
+    log:
+        f"{LOGS}/fly_table.log",
+    benchmark:
+        f"{BENCHMARKS}/fly_table.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        code=code_digest("neuralgnn.steps.table"),
+    script:
+        "../scripts/table.py"
+
+
 rule report:
     """Writes the report: figures with captions, our numbers beside the published ones."""
     input:

@@ -7,12 +7,12 @@ from neuralgnn.steps.job import job
 with job(snakemake.log[0]):
     import torch
 
-    from neuralgnn.config.simulation import SimulationConfig
+    from neuralgnn.config.experiment import read_simulation
     from neuralgnn.steps.simulate import simulate_step
 
     torch.set_num_threads(snakemake.threads)
     simulate_step(
-        SimulationConfig.model_validate(snakemake.params["simulation"]),
+        read_simulation(snakemake.params["simulation"]),
         Path(snakemake.output["recording"]).parent,  # the rule names <store>/zarr.json
         seed=int(snakemake.wildcards["seed"]),
     )
