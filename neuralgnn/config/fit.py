@@ -64,10 +64,10 @@ class VarproConfig(Section):
     kind: Literal["varpro"]
     n_samples: Annotated[int, Field(ge=100)] | None = None
     """Frames used in the final solve, evenly spread over the training stretch; null: eight per
-    neuron, at least 5000."""
+    neuron, at least 5000 and at most 16,000, but never fewer than two per neuron."""
     n_search_samples: Annotated[int, Field(ge=100)] | None = None
-    """Frames used while the transfer function is searched; null: three per neuron, at least
-    2000."""
+    """Frames used while the transfer function is searched; null: three per neuron, at least 2000
+    and at most 6000, but never fewer than one and a half per neuron."""
     n_receivers: PositiveInt = 16
     """Receiving neurons used while the transfer function is searched."""
     n_coefficients: Annotated[tuple[Annotated[int, Field(ge=6)], ...], Field(min_length=1)] = (
@@ -84,8 +84,9 @@ class VarproConfig(Section):
     """Shapes of psi that searches start from; the error on held-out time chooses."""
     max_iterations: PositiveInt = 60
     """Upper bound of the Gauss-Newton iterations per search."""
-    ridge: NonNegativeFloat = 1e-10
-    """Ridge on W relative to the mean diagonal of the Gram matrix [1]."""
+    ridge: NonNegativeFloat | None = None
+    """Ridge on W relative to the mean diagonal of the Gram matrix [1]; null: what the evidence
+    asks for (MacKay 1992), large while psi is still wrong, negligible on noise-free activity."""
 
 
 class SgdConfig(Section):

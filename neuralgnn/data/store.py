@@ -20,8 +20,6 @@ __all__ = [
 ]
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +30,7 @@ import zarr
 from zarr.codecs import ZstdCodec
 
 from neuralgnn.data.provenance import plain, provenance
+from neuralgnn.data.scratch import scratch_folder
 
 FORMAT_VERSION = 1
 _DATASET = "neuralgnn-dataset"
@@ -176,19 +175,16 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Gives a new path beside ``path`` that takes its place when the block ends well.
 
     The block may make a file or a folder there; on an error it is removed and whatever was at
-    ``path`` stays.
+    ``path`` stays. What a killed process left of writing ``path`` is removed first.
 
     Raises:
         FileExistsError: If ``path`` is a folder with anything but a store in it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
+    with scratch_folder(path) as scratch:
         yield scratch / path.name
         put_in_place(scratch / path.name, path)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def put_in_place(new: Path, path: Path) -> None:
@@ -197,8 +193,8 @@ def put_in_place(new: Path, path: Path) -> None:
         new.replace(path)
         return
     check_replaceable(path)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.old.", dir=path.parent) as old:
-        path.replace(Path(old) / path.name)  # a folder can only take the place of an empty one
+    with scratch_folder(path) as old:
+        path.replace(old / path.name)  # a folder can only take the place of an empty one
         new.replace(path)
 
 

@@ -108,6 +108,7 @@ class RecordingWriter:
         self._key = digest([key, *shape]) if key else None
         self._partial = self.path.with_name(self.path.name + ".partial")
         self._state_file = self.path.with_name(self.path.name + ".partial.npz")
+        self._state_scratch = self._state_file.with_suffix(".tmp")
         self.resume_frame = 0
         self.resume_state: dict[str, np.ndarray] = {}
         self._digests: list[str] = []
@@ -116,7 +117,7 @@ class RecordingWriter:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         resumed = self._load_state()
         self._check_room()
-        self._group = zarr.open_group(self._partial, mode="r+") if resumed else self._create()
+        self._group = self._reopen() if resumed else self._create()
 
     def append(
         self,
@@ -193,11 +194,11 @@ class RecordingWriter:
             | ({"groups": list(groups)} if groups else {})
         )
         put_in_place(self._partial, self.path)
-        self._state_file.unlink(missing_ok=True)
+        self._forget_state()
 
     def _create(self) -> zarr.Group:
         shutil.rmtree(self._partial, ignore_errors=True)
-        self._state_file.unlink(missing_ok=True)
+        self._forget_state()
         group = zarr.open_group(self._partial, mode="w-", zarr_format=3)
         shape, shard = (self.n_frames, self.n_neurons), (self.shard_frames, self.n_neurons)
         title = {"activity": "activity x", "drift": "noise-free rate of change dx/dt"}
@@ -220,6 +221,11 @@ class RecordingWriter:
             attrs={"long_name": "time", "units": self._time_unit},
         )
         return group
+
+    def _reopen(self) -> zarr.Group:
+        for unfinished in self._partial.rglob("*.partial"):  # zarr's name for a file it writes
+            unfinished.unlink()
+        return zarr.open_group(self._partial, mode="r+")
 
     def _array(self, name: str) -> zarr.Array:
         array = self._group[name]
@@ -262,8 +268,7 @@ class RecordingWriter:
             )
 
     def _save_state(self, state: Mapping[str, np.ndarray]) -> None:
-        scratch = self._state_file.with_suffix(".tmp")
-        with scratch.open("wb") as file:
+        with self._state_scratch.open("wb") as file:
             np.savez(
                 file,
                 allow_pickle=False,
@@ -272,7 +277,11 @@ class RecordingWriter:
                 _digests=np.array(self._digests),
                 **state,
             )
-        scratch.replace(self._state_file)
+        self._state_scratch.replace(self._state_file)
+
+    def _forget_state(self) -> None:
+        for file in (self._state_file, self._state_scratch):
+            file.unlink(missing_ok=True)
 
     def _load_state(self) -> bool:
         """Takes over where an interrupted writer with the same key stopped."""

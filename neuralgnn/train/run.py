@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 
 from neuralgnn.config.fit import FitConfig
-from neuralgnn.data import Recording, provenance, write_json
+from neuralgnn.data import Recording, provenance, remove_leftovers, write_json
 from neuralgnn.train.memory import peak_mib
 
 logger = logging.getLogger(__name__)
@@ -73,11 +73,13 @@ def train(
             ),
         },
     )
+    remove_leftovers(out)
     _clear(state)
 
 
 def _clear(state: Path) -> None:
-    """Removes resume points, and the folder unless it holds anything else."""
+    """Removes resume points and leftovers, and the folder unless it holds anything else."""
+    remove_leftovers(state)
     for file in state.glob("*.pt"):
         file.unlink()
     if state.is_dir() and not any(state.iterdir()):

@@ -70,6 +70,24 @@ def test_partial_store_of_another_run_is_not_continued(tmp_path, activity, chang
     assert writer_of(tmp_path / "a.zarr", **changes).resume_frame == 0
 
 
+def test_what_a_kill_left_of_a_shard_is_not_taken_into_the_store(tmp_path, activity) -> None:
+    """zarr writes a file under another name first; a killed process leaves it there."""
+    whole = writer_of(tmp_path / "whole.zarr")
+    first = writer_of(tmp_path / "a.zarr")
+    append_next(first, activity)
+    (tmp_path / "a.zarr.partial/activity/c/1.0f3c.partial").write_bytes(b"half")
+    (tmp_path / "a.zarr.partial.tmp").write_bytes(b"half a state")
+
+    second = writer_of(tmp_path / "a.zarr")
+    for writer, n_shards in ((whole, 4), (second, 3)):
+        for _ in range(n_shards):
+            append_next(writer, activity)
+        writer.close()
+
+    assert tree(tmp_path / "a.zarr") == tree(tmp_path / "whole.zarr")
+    assert {entry.name for entry in tmp_path.iterdir()} == {"a.zarr", "whole.zarr"}
+
+
 def test_unreadable_state_starts_anew(tmp_path: Path, activity) -> None:
     append_next(writer_of(tmp_path / "a.zarr"), activity)
     (tmp_path / "a.zarr.partial.npz").write_bytes(b"PK\x03\x04 cut")

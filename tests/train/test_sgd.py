@@ -436,3 +436,18 @@ def test_fit_killed_outright_ends_in_the_same_bytes(
     assert checkpoint_bytes(tmp_path / "killed") == expected
     histories = [(tmp_path / name / "history.csv").read_text() for name in ("killed", "whole")]
     assert histories[0] == histories[1]
+    assert not (tmp_path / "killed_state").exists()
+
+
+def test_a_finished_fit_removes_what_a_killed_one_left_half_written(
+    recording: Recording, sgd_config: Config, folders: dict[str, Path]
+) -> None:
+    for key, name in (("state", "sgd.pt"), ("out", "history.csv")):
+        leftover = folders[key] / f".{name}.ab12cd34.scratch"
+        leftover.mkdir(parents=True)
+        (leftover / name).write_bytes(b"half")
+
+    train(recording, sgd_config(), **folders, seed=0)
+
+    assert not folders["state"].exists()
+    assert not list(folders["out"].glob(".*"))

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from neuralgnn.models import AssemblyGNN
 from neuralgnn.train.varpro.distil import covering_rows, fit_mlp
-from neuralgnn.train.varpro.latent import fit_latent_curves
-from neuralgnn.train.varpro.rows import GramFactor, RowSystem, solve_weights
+from neuralgnn.train.varpro.evidence import evidence_ridge
+from neuralgnn.train.varpro.rows import GramFactor, solve_weights
 from neuralgnn.train.varpro.search import (
     SearchData,
     SearchState,
@@ -33,11 +33,12 @@ from neuralgnn.train.varpro.search import (
     start_coefficients,
 )
 from neuralgnn.train.varpro.splines import SplineBasis, quantile_knots, refined_knots
+from neuralgnn.train.varpro.updates import shared_update, update_curves
 
 logger = logging.getLogger(__name__)
 
 _TABLE_POINTS = 1 << 15
-_ROW_BLOCK_BYTES = 1 << 28
+_RIDGE_ROUNDS = 3  # of the last solve; the ridge settles at once
 _AGREEMENT = 0.02
 _MOST_POINTS = 1400  # of the update functions' distillation; its cost grows with the cube
 
@@ -81,8 +82,8 @@ def find_transfer(
     n_update_coefficients: int,
     starts: tuple[str, ...],
     max_iterations: int,
-    ridge: float,
-    shared_update: bool,
+    ridge: float | None,
+    one_update: bool,
     search: Search | None = None,
     on_progress: Callable[[Search], None] = lambda search: None,
 ) -> Search:
@@ -96,8 +97,8 @@ def find_transfer(
         n_update_coefficients: Spline coefficients of phi.
         starts: Starting shapes.
         max_iterations: Upper bound of the Gauss-Newton steps per search.
-        ridge: Relative ridge on W.
-        shared_update: Whether all neurons have one update function.
+        ridge: Relative ridge on W; None: by evidence.
+        one_update: Whether all neurons have one update function.
         search: Where to go on.
         on_progress: Called after every step.
 
@@ -107,9 +108,7 @@ def find_transfer(
     sample = _subsample(train.x)
     if search is None:
         search = Search(knots=quantile_knots(sample, n_coefficients[0]))
-    data = _DataMaker(
-        train, held_out, receivers, sample, n_update_coefficients, shared_update, ridge
-    )
+    data = _DataMaker(train, held_out, receivers, sample, n_update_coefficients, one_update, ridge)
 
     def run(search: Search, fit_data: SearchData) -> Search:
         assert search.state is not None
@@ -153,12 +152,13 @@ def fit_model(
     search: Search,
     *,
     n_update_coefficients: int,
-    ridge: float,
+    ridge: float | None,
 ) -> dict[str, float]:
     """Fills a model in place from the found psi: rows, latent vectors, MLPs, rows again.
 
     Returns:
-        Relative errors of the two MLPs, by name.
+        Relative errors of the two MLPs, ``transfer`` and ``update``, and the relative ``ridge``
+        of the last solve.
 
     Raises:
         ValueError: If W is not determined by the samples.
@@ -171,21 +171,26 @@ def fit_model(
     grid = np.linspace(basis.knots[0], basis.knots[-1], _TABLE_POINTS)
     table = torch.as_tensor(basis.curve(c, grid), device=train.x.device)
     sent = _interpolate(train.x, grid, table)
-    coefficients, information = _solve_rows(train, sent, update_basis, ridge=ridge, shared=shared)
+    factor = GramFactor.of(sent, ridge=search.state.ridge if ridge is None else ridge)
 
     errors = {"transfer": _distil_transfer(model, basis, c, sample)}
     if shared:
-        curves, rows = coefficients[:1], torch.zeros(1, dtype=torch.long)
+        curves = shared_update(train.x, train.y, sent, factor, update_basis)
+        rows = torch.zeros(1, dtype=torch.long)
     else:
-        latent = fit_latent_curves(coefficients, information, n_latent=model.embedding.shape[1])
+        n_latent = model.embedding.shape[1]
+        latent = update_curves(train.x, train.y, sent, factor, update_basis, n_latent=n_latent)
         with torch.no_grad():
             model.embedding.zero_()
             model.embedding[:, : latent.latent.shape[1]] = latent.latent.to(model.embedding)
         rows = covering_rows(latent.latent, n_most=_MOST_POINTS // (4 * update_basis.size))
         curves = latent.coefficients()[rows]
     errors["update"] = _distil_update(model, update_basis, curves, rows, sample)
+    del sent, factor
     model.to(train.x.device)
-    _solve_with_model(model, train, grid, ridge=ridge)
+    errors["ridge"] = _solve_with_model(
+        model, train, grid, ridge=ridge, first_ridge=search.state.ridge
+    )
     return errors
 
 
@@ -224,12 +229,12 @@ class _DataMaker:
         receivers: Tensor,
         sample: NDArray,
         n_update_coefficients: int,
-        shared_update: bool,
-        ridge: float,
+        one_update: bool,
+        ridge: float | None,
     ) -> None:
         self.train, self.held_out, self.receivers = train, held_out, receivers
         self.update_basis = SplineBasis(quantile_knots(sample, n_update_coefficients))
-        self.options = {"shared_update": shared_update, "ridge": ridge}
+        self.options = {"shared_update": one_update, "ridge": ridge}
 
     def fitted(self, basis: SplineBasis) -> SearchData:
         return self._make(self.train, basis)
@@ -254,42 +259,59 @@ def _refine(search: Search, stage: int, sample: NDArray, n_coefficients: int) ->
     old, c = search.basis, search.state.coefficients
     knots = refined_knots(old, c, sample, n_coefficients)
     grid = np.linspace(knots[0], knots[-1], 8001)
-    state = SearchState(SplineBasis(knots).project(grid, old.curve(c, grid)))
+    state = SearchState(
+        SplineBasis(knots).project(grid, old.curve(c, grid)),
+        damping=search.state.damping,
+        ridge=search.state.ridge,
+    )
     return replace(search, stage=stage, knots=knots, state=state)
 
 
-def _solve_rows(
-    train: Samples, sent: Tensor, basis: SplineBasis, *, ridge: float, shared: bool
-) -> tuple[Float[Tensor, "N K"], Float[Tensor, "N K K"]]:
-    """Spline coefficients of every neuron's update function, and their information."""
-    n_samples, n_neurons = train.x.shape
-    factor = GramFactor.of(sent, ridge=ridge)
-    bytes_each = 8 * basis.size * (n_samples + 2 * n_neurons)
-    block = max(1, min(n_neurons, _ROW_BLOCK_BYTES // bytes_each))
-    coefficients, information = [], []
-    for receivers in torch.arange(n_neurons, device=train.x.device).split(block):
-        own = basis(train.x[:, receivers].T.double()).permute(1, 2, 0)
-        system = RowSystem(sent, factor, own, receivers)
-        normal, rhs = system.update_equations(train.y[:, receivers].T[:, :, None].double())
-        information.append(normal)
-        coefficients.append(rhs[:, :, 0])
-    normal, rhs = torch.cat(information), torch.cat(coefficients)
-    if shared:
-        normal, rhs = normal.sum(0, keepdim=True), rhs.sum(0, keepdim=True)
-    ridge_matrix = 1e-9 * normal.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
-    eye = torch.eye(basis.size, dtype=normal.dtype, device=normal.device)
-    return torch.linalg.solve(normal + ridge_matrix * eye, rhs), normal
-
-
-def _solve_with_model(model: AssemblyGNN, train: Samples, grid: NDArray, *, ridge: float) -> None:
-    """W for the model's own MLPs."""
+@torch.no_grad()
+def _solve_with_model(
+    model: AssemblyGNN,
+    train: Samples,
+    grid: NDArray,
+    *,
+    ridge: float | None,
+    first_ridge: float,
+) -> float:
+    """W for the model's own MLPs; gives the relative ridge it was solved with."""
     at = torch.as_tensor(grid, dtype=torch.float32, device=train.x.device)
-    with torch.no_grad():
-        table = model.transfer(at[:, None] / model.activity_scale).double()
-        sent = _interpolate(train.x, grid, table)
-        update = torch.cat([model.self_update(x) for x in train.x.split(256)])
-        factor = GramFactor.of(sent, ridge=ridge)
-        model.weight.copy_(solve_weights(sent, factor, (train.y - update).double()))
+    table = model.transfer(at[:, None] / model.activity_scale).double()
+    sent = _interpolate(train.x, grid, table)
+    target = torch.cat(
+        [
+            (y - model.self_update(x)).double()
+            for x, y in zip(train.x.split(256), train.y.split(256), strict=True)
+        ]
+    )
+    gram, moments = sent.T @ sent, sent.T @ target
+
+    def solve(ridge: float) -> tuple[GramFactor, Tensor]:
+        factor = GramFactor.of_gram(gram.clone(), ridge=ridge, n_samples=len(sent))
+        return factor, solve_weights(factor, moments)
+
+    used = first_ridge if ridge is None else ridge
+    factor, weight = solve(used)
+    for _ in range(_RIDGE_ROUNDS if ridge is None else 0):
+        squares = (
+            float((y - p @ weight.T).square_().sum())
+            for p, y in zip(sent.split(2048), target.split(2048), strict=True)
+        )
+        wanted = evidence_ridge(
+            factor,
+            n_samples=len(sent),
+            n_receivers=len(weight),
+            squared_residuals=sum(squares),
+            squared_weights=float(weight.square().sum()),
+        )
+        if abs(wanted / used - 1) < 0.1:
+            break
+        used = wanted
+        factor, weight = solve(used)
+    model.weight.copy_(weight)
+    return used
 
 
 def _interpolate(x: Tensor, grid: NDArray, table: Tensor) -> Float[Tensor, "T N"]:

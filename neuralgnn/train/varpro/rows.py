@@ -18,6 +18,7 @@ Receivers that share their update function share ``d``: their systems are summed
 __all__ = ["GramFactor", "RowSystem", "solve_weights"]
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
@@ -26,9 +27,17 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class GramFactor:
-    """Inverse of the ridged Gram matrix of the senders' outputs."""
+    """Cholesky factor of the ridged Gram matrix of the senders' outputs.
 
-    inverse: Float[Tensor, "N N"]
+    Attributes:
+        factor: L, lower triangular, ``L L' = P'P + ridge I``.
+        ridge: What was added to the diagonal.
+        mean_square: Mean of the diagonal of ``P'P``, the unit of relative ridges.
+    """
+
+    factor: Float[Tensor, "N N"]
+    ridge: float
+    mean_square: float
 
     @classmethod
     def of(cls, sent: Float[Tensor, "T N"], *, ridge: float) -> "GramFactor":
@@ -37,18 +46,42 @@ class GramFactor:
         Raises:
             ValueError: If the matrix is not positive definite.
         """
-        sent = sent.double()
-        gram = sent.T @ sent
-        gram.diagonal().add_(ridge * gram.diagonal().mean() + torch.finfo(torch.float64).tiny)
+        return cls.of_gram(sent.double().T @ sent.double(), ridge=ridge, n_samples=len(sent))
+
+    @classmethod
+    def of_gram(cls, gram: Float[Tensor, "N N"], *, ridge: float, n_samples: int) -> "GramFactor":
+        """Factors a Gram matrix, which is changed; see :meth:`of`."""
+        mean_square = float(gram.diagonal().mean())
+        added = ridge * mean_square + torch.finfo(torch.float64).tiny
+        gram.diagonal().add_(added)
         factor, info = torch.linalg.cholesky_ex(gram)
         if info != 0:
             raise ValueError(
-                f"the Gram matrix of {sent.shape[0]} samples x {sent.shape[1]} neurons is "
+                f"the Gram matrix of {n_samples} samples x {len(gram)} neurons is "
                 f"singular (minor {int(info)}): use more samples than neurons, a longer "
                 "recording, or a larger ridge"
             )
+        return cls(factor, added, mean_square)
+
+    def solve(self, columns: Float[Tensor, "N R"]) -> Float[Tensor, "N R"]:
+        """The inverse of the ridged Gram matrix times some columns."""
+        return torch.cholesky_solve(columns, self.factor)
+
+    def inverse_columns(self, index: Int[Tensor, " I"]) -> Float[Tensor, "N I"]:
+        """Some columns of the inverse."""
+        return self.solve(_unit_columns(self.factor, index))
+
+    @cached_property
+    def inverse(self) -> Float[Tensor, "N N"]:
+        """All of the inverse."""
         # Ten times as fast as LAPACK's potri behind torch.cholesky_inverse.
-        return cls(torch.cholesky_solve(torch.eye(len(gram)).to(gram), factor))
+        return self.solve(torch.eye(len(self.factor)).to(self.factor))
+
+    @cached_property
+    def inverse_trace(self) -> float:
+        """Trace of the inverse."""
+        eye = torch.eye(len(self.factor)).to(self.factor)
+        return float(torch.linalg.solve_triangular(self.factor, eye, upper=False).square_().sum())
 
 
 class RowSystem:
@@ -77,7 +110,8 @@ class RowSystem:
         self.cross = self._to_senders(own)  # P'B, (I, N, K)
         self.eliminated = self._inverse_times(self.cross)  # V, (I, N, K)
         self.own_row = self.eliminated[index, receivers]  # V_i, (I, K)
-        self.pivot = factor.inverse[receivers, receivers]  # h, (I,)
+        self.column = factor.inverse_columns(receivers).T  # G^-1 e_i, (I, N)
+        self.pivot = self.column[index, receivers]  # h, (I,)
         schur = own.mT @ own - self.cross.mT @ self.eliminated
         schur = (
             schur + self.own_row[:, :, None] * self.own_row[:, None, :] / self.pivot[:, None, None]
@@ -93,8 +127,7 @@ class RowSystem:
         u_own = u[index, self.receivers]  # (I, R)
         d = self._solve_small(self._reduced(target, u, u_own))
         multiplier = (u_own - (self.own_row[:, None, :] @ d)[:, 0]) / self.pivot[:, None]  # (I, R)
-        column = self.factor.inverse[:, self.receivers].T  # (I, N)
-        w = u - self.eliminated @ d - column[:, :, None] * multiplier[:, None, :]
+        w = u - self.eliminated @ d - self.column[:, :, None] * multiplier[:, None, :]
         w[index, self.receivers] = 0
         return w, d
 
@@ -142,15 +175,24 @@ class RowSystem:
     def _inverse_times(self, columns: Float[Tensor, "I N R"]) -> Float[Tensor, "I N R"]:
         n_receivers, n_senders, n_columns = columns.shape
         flat = columns.permute(1, 0, 2).reshape(n_senders, -1)
-        product = self.factor.inverse @ flat
+        product = self.factor.solve(flat)
         return product.reshape(n_senders, n_receivers, n_columns).permute(1, 0, 2)
 
 
-def solve_weights(
-    sent: Float[Tensor, "T N"], factor: GramFactor, target: Float[Tensor, "T N"]
-) -> Float[Tensor, "N N"]:
-    """Rows of W for given messages: ``min |z_i - P w_i|^2`` with ``w_ii = 0``, all at once."""
-    u = (factor.inverse @ (sent.T @ target)).T  # (N receivers, N senders)
+def _unit_columns(like: Tensor, index: Tensor) -> Tensor:
+    columns = like.new_zeros(len(like), len(index))
+    columns[index, torch.arange(len(index), device=index.device)] = 1
+    return columns
+
+
+def solve_weights(factor: GramFactor, moments: Float[Tensor, "N N"]) -> Float[Tensor, "N N"]:
+    """Rows of W for given messages: ``min |z_i - P w_i|^2`` with ``w_ii = 0``, all at once.
+
+    Args:
+        factor: Gram factor of P.
+        moments: ``P'z`` of every neuron as receiver.
+    """
+    u = factor.solve(moments).T  # (N receivers, N senders)
     multiplier = u.diagonal() / factor.inverse.diagonal()
     w = u - multiplier[:, None] * factor.inverse
     return w.fill_diagonal_(0)

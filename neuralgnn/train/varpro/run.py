@@ -22,7 +22,7 @@ from neuralgnn.train.varpro.search import SearchState
 logger = logging.getLogger(__name__)
 
 _HELD_OUT_FRAMES = 1000
-_HISTORY = ("step", "stage", "start", "loss", "damping")
+_HISTORY = ("step", "stage", "start", "loss", "damping", "ridge")
 
 
 def run_varpro(
@@ -87,7 +87,7 @@ def run_varpro(
             starts=trainer.starts,
             max_iterations=trainer.max_iterations,
             ridge=trainer.ridge,
-            shared_update=shared,
+            one_update=shared,
             search=store.load(),
             on_progress=on_progress,
         )
@@ -105,7 +105,7 @@ def run_varpro(
         n_update_coefficients=trainer.n_update_coefficients,
         ridge=trainer.ridge,
     )
-    logger.info("relative errors of the MLPs: %s", errors)
+    logger.info("relative errors of the MLPs, and ridge: %s", errors)
     step = len(store.history)
     name = f"checkpoint_{step:08d}.pt"
     record = provenance(
@@ -119,6 +119,7 @@ def run_varpro(
         "n_samples": n_samples,
         "n_search_samples": n_search,
         "held_out_error": search.best_error,
+        "ridge": errors.pop("ridge"),
         "distillation_error": errors,
     }
 
@@ -163,7 +164,10 @@ class _SearchStore:
         if search.state is not None:
             state = search.state
             self.history.append(
-                [len(self.history) + 1, search.stage, search.start, state.loss, state.damping]
+                [
+                    *(len(self.history) + 1, search.stage, search.start),
+                    *(state.loss, state.damping, state.ridge),
+                ]
             )
         plain = vars(search) | {
             "knots": torch.as_tensor(search.knots),
@@ -198,8 +202,8 @@ def _sample_sizes(trainer: VarproConfig, n_neurons: int, n_available: int) -> tu
             f"({n_neurons} weights and {trainer.n_update_coefficients} spline coefficients): "
             "record longer or lower trainer.n_update_coefficients"
         )
-    search = trainer.n_search_samples or max(2000, 3 * n_neurons)
-    solve = trainer.n_samples or max(5000, 8 * n_neurons)
+    search = trainer.n_search_samples or max(2000, min(3 * n_neurons, 6000), 3 * n_neurons // 2)
+    solve = trainer.n_samples or max(5000, min(8 * n_neurons, 16_000), 2 * n_neurons)
     for key, wanted in (("n_search_samples", search), ("n_samples", solve)):
         if wanted <= unknowns:
             raise ValueError(

@@ -8,10 +8,14 @@ solved for, so the residual ``r(c)`` depends on ``c`` alone. Its Jacobian is, af
 ``Pi_i`` projecting out what the solve can explain. Gauss-Newton steps with Levenberg-Marquardt
 damping on it need some ten iterations where gradient methods need hundreds.
 
+The ridge on W is part of the problem: unless it is given, it starts large and is lowered step by
+step to what the evidence asks for (``evidence``). Without it a short recording, whose Gram matrix
+has directions with hardly any signal, is explained by enormous weights on a wrong psi.
+
 Scale and offset of psi are free (gauge): after every step psi(0) = 0 and its mean square over the
 visited activity is 1.
 
-Source: Golub and Pereyra 1973; Kaufman 1975.
+Source: Golub and Pereyra 1973; Kaufman 1975; MacKay 1992.
 """
 
 __all__ = ["SearchData", "SearchState", "held_out_error", "search_transfer", "start_coefficients"]
@@ -26,13 +30,17 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
+from neuralgnn.train.varpro.evidence import evidence_ridge
 from neuralgnn.train.varpro.rows import GramFactor, RowSystem
 from neuralgnn.train.varpro.splines import SplineBasis
 
 _CACHE_BYTES = 1 << 30
 _BLOCK_BYTES = 1 << 28
-_MIN_DAMPING = 1e-9
+_MIN_DAMPING = 1e-12
 _MAX_ATTEMPTS = 8
+_PATIENCE = 3  # steps without progress that end a search
+_RIDGE_STEP = 2.0  # largest factor that the ridge falls by between steps: faster, and psi is lost
+_RIDGE_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,9 @@ class SearchState:
     damping: float = 1e-8
     iteration: int = 0
     loss: float = float("inf")
+    ridge: float = 1e-2  # relative
+    best_loss: float = float("inf")
+    n_stalled: int = 0
     done: bool = False
 
 
@@ -56,7 +67,7 @@ class SearchData:
         transfer_basis: Splines of psi.
         update_basis: Splines of phi.
         shared_update: Whether all receivers have one update function.
-        ridge: Ridge on W relative to the mean diagonal of the Gram matrix.
+        ridge: Ridge on W relative to the mean diagonal of the Gram matrix; None: by evidence.
     """
 
     def __init__(
@@ -68,7 +79,7 @@ class SearchData:
         transfer_basis: SplineBasis,
         update_basis: SplineBasis,
         shared_update: bool = False,
-        ridge: float = 1e-10,
+        ridge: float | None = None,
     ) -> None:
         self.x, self.receivers, self.basis = x, receivers, transfer_basis
         self.target = y.T[:, :, None].double()  # (I, T, 1)
@@ -133,7 +144,9 @@ class _Point:
     system: RowSystem
     w: Tensor  # (I, N)
     residual: Tensor  # (I, T, 1)
-    loss: float
+    loss: float  # the residual's share of the targets' variance
+    objective: float  # the same with the ridge's penalty
+    ridge: float  # relative
 
 
 def search_transfer(
@@ -141,7 +154,7 @@ def search_transfer(
     state: SearchState,
     *,
     max_iterations: int,
-    tolerance: float = 1e-3,
+    tolerance: float = 1e-2,
     on_iteration: Callable[[SearchState], None] = lambda state: None,
 ) -> SearchState:
     """Improves spline coefficients of psi until the residual stops falling.
@@ -150,7 +163,7 @@ def search_transfer(
         data: Samples.
         state: Where to start or to go on.
         max_iterations: Upper bound of the iteration count.
-        tolerance: Relative decrease of the loss below which the search ends.
+        tolerance: Relative decrease of the loss that a few steps must reach to go on.
         on_iteration: Called with the state after every step, to log and to save it.
 
     Returns:
@@ -158,29 +171,31 @@ def search_transfer(
     """
     c = torch.as_tensor(state.coefficients, device=data.x.device)
     # Coefficients of a resumed search are normalised; doing it again would change their last bit.
-    point = _solve(data, data.normalised(c) if state.iteration == 0 else c)
+    point = _solve(data, data.normalised(c) if state.iteration == 0 else c, _ridge(data, state))
     while not state.done and state.iteration < max_iterations:
-        step = _step(data, point, state.damping)
-        if step is None:
-            state = replace(state, iteration=state.iteration + 1, done=True, loss=point.loss)
-        else:
-            decrease = 1 - step[0].loss / point.loss
-            point, damping = step
-            state = SearchState(
-                coefficients=point.c.cpu().numpy(),
-                damping=damping,
-                iteration=state.iteration + 1,
-                loss=point.loss,
-                done=decrease < tolerance,
-            )
+        point = _with_lower_ridge(data, point)
+        stepped = _step(data, point, state.damping)
+        point, damping = stepped or (point, state.damping)
+        better = point.loss < (1 - tolerance) * state.best_loss
+        n_stalled = 0 if better else state.n_stalled + 1
+        state = SearchState(
+            coefficients=point.c.cpu().numpy(),
+            damping=damping,
+            iteration=state.iteration + 1,
+            loss=point.loss,
+            ridge=point.ridge,
+            best_loss=min(state.best_loss, point.loss),
+            n_stalled=n_stalled,
+            done=stepped is None or n_stalled >= _PATIENCE,
+        )
         on_iteration(state)
-    return replace(state, loss=point.loss, coefficients=point.c.cpu().numpy())
+    return replace(state, loss=point.loss, coefficients=point.c.cpu().numpy(), ridge=point.ridge)
 
 
 def held_out_error(data: SearchData, fitted: SearchState, test: SearchData) -> float:
     """Residual share on other samples, with weights and update functions of the fitted ones."""
     c = torch.as_tensor(fitted.coefficients, device=data.x.device)
-    point = _solve(data, c)
+    point = _solve(data, c, _ridge(data, fitted))
     _, d = point.system.solve(data.target)
     residual = test.target - (test.sent(point.c) @ point.w.T).T[:, :, None] - test.own @ d
     return float(residual.square().mean() / test.variance)
@@ -194,27 +209,54 @@ def start_coefficients(basis: SplineBasis, *, shape: str, scale: float) -> NDArr
     return basis.project(grid, shapes[shape])
 
 
-def _solve(data: SearchData, c: Tensor) -> _Point:
+def _ridge(data: SearchData, state: SearchState) -> float:
+    return state.ridge if data.ridge is None else data.ridge
+
+
+def _solve(data: SearchData, c: Tensor, ridge: float) -> _Point:
     sent = data.sent(c)
-    factor = GramFactor.of(sent, ridge=data.ridge)
+    factor = GramFactor.of(sent, ridge=ridge)
     system = RowSystem(sent, factor, data.own, data.receivers, shared=data.shared_update)
     w, d = system.solve(data.target)
     residual = system.residual(data.target, w, d)
-    loss = float(residual.square().mean()) / data.variance
-    return _Point(c, system, w[..., 0], residual, loss)
+    unit = residual.numel() * data.variance
+    loss = float(residual.square().sum()) / unit
+    objective = loss + factor.ridge * float(w.square().sum()) / unit
+    return _Point(c, system, w[..., 0], residual, loss, objective, ridge)
+
+
+def _with_lower_ridge(data: SearchData, point: _Point) -> _Point:
+    """The same psi with a ridge nearer to what the evidence asks for."""
+    if data.ridge is not None:
+        return point
+    wanted = evidence_ridge(
+        point.system.factor,
+        n_samples=len(data.x),
+        n_receivers=len(data.receivers),
+        squared_residuals=float(point.residual.square().sum()),
+        squared_weights=float(point.w.square().sum()),
+    )
+    wanted = max(wanted, point.ridge / _RIDGE_STEP)
+    if abs(wanted / point.ridge - 1) < _RIDGE_TOLERANCE:
+        return point
+    return _solve(data, point.c, wanted)
 
 
 def _step(data: SearchData, point: _Point, damping: float) -> tuple[_Point, float] | None:
-    """One damped Gauss-Newton step; None when no damping up to the largest lowers the loss."""
+    """One damped Gauss-Newton step; None when no damping up to the largest helps."""
     columns = data.sensitivities(point.w)
-    projected = point.system.residual(columns, *point.system.solve(columns))  # (I, T, C)
+    w, d = point.system.solve(columns)
+    projected = point.system.residual(columns, w, d)  # (I, T, C)
     hessian = torch.einsum("itk,itl->kl", projected, projected)
-    gradient = torch.einsum("itk,it->k", projected, point.residual[..., 0])
+    hessian += point.system.factor.ridge * torch.einsum("ink,inl->kl", w, w)
+    # Equal to the projected columns' product with residual and penalty, which both are
+    # orthogonal to what the solve can explain.
+    gradient = torch.einsum("itk,it->k", columns, point.residual[..., 0])
     diagonal = hessian.diagonal().clamp_min(1e-12 * hessian.diagonal().max())
     for attempt in range(_MAX_ATTEMPTS):
         shift = torch.linalg.solve(hessian + damping * torch.diag(diagonal), gradient)
-        candidate = _solve(data, data.normalised(point.c + shift))
-        if candidate.loss < point.loss:
-            return candidate, damping / 5 if attempt == 0 else damping
+        candidate = _solve(data, data.normalised(point.c + shift), point.ridge)
+        if candidate.objective < point.objective:
+            return candidate, max(damping / 5, _MIN_DAMPING) if attempt == 0 else damping
         damping = max(damping, _MIN_DAMPING) * 10
     return None

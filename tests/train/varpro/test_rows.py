@@ -60,7 +60,7 @@ def test_update_equations_solve_to_the_same_spline_coefficients(problem) -> None
 def test_weights_for_given_messages_equal_plain_least_squares(problem) -> None:
     sent, _, _, _ = problem
     target = torch.randn(200, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    w = solve_weights(sent, GramFactor.of(sent, ridge=0), target)
+    w = solve_weights(GramFactor.of(sent, ridge=0), sent.T @ target)
 
     for i in range(12):
         others = np.delete(np.arange(12), i)
