@@ -28,7 +28,7 @@ def spectra_dataset(true: scipy.sparse.csr_array, learned: scipy.sparse.csr_arra
         true: W, rows receiving.
         learned: The same of the model.
     """
-    n_neurons = true.shape[0]
+    n_neurons, _ = _size(true)
     n_vectors = min(_VECTORS, n_neurons - 1)
     variables = {}
     vectors = {}
@@ -42,7 +42,11 @@ def spectra_dataset(true: scipy.sparse.csr_array, learned: scipy.sparse.csr_arra
                 about(title, "1"),
             )
         left, singular, right = randomized_svd(
-            matrix, n_vectors, n_iter=6, random_state=_SEED, flip_sign=False
+            matrix,
+            n_vectors,
+            n_iter=6,  # pyright: ignore[reportArgumentType]
+            random_state=_SEED,
+            flip_sign=False,
         )
         variables[f"{name}_singular_value"] = (
             "component",
@@ -69,10 +73,15 @@ def spectra_dataset(true: scipy.sparse.csr_array, learned: scipy.sparse.csr_arra
 
 def _eigenvalues(matrix: scipy.sparse.csr_array) -> Complex[np.ndarray, " K"]:
     """Of largest magnitude, in falling order."""
-    n_neurons = matrix.shape[0]
+    n_neurons, _ = _size(matrix)
     count = min(_EIGENVALUES, n_neurons - 2)
     start = np.random.default_rng(_SEED).standard_normal(n_neurons)
     values = scipy.sparse.linalg.eigs(
-        matrix.astype(np.float64), k=count, v0=start, return_eigenvectors=False, tol=1e-4
+        matrix.astype(np.float64), k=count, v0=start, return_eigenvectors=False
     )
     return values[np.argsort(-np.abs(values), kind="stable")]
+
+
+def _size(matrix: scipy.sparse.csr_array) -> tuple[int, int]:
+    assert matrix.shape is not None
+    return matrix.shape

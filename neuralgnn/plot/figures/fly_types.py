@@ -2,7 +2,6 @@
 
 __all__ = ["figure"]
 
-import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
@@ -38,4 +37,4 @@ def figure(data: FigureData) -> Figure:
 
 
 def _absolute(neurons: xr.Dataset, name: str) -> xr.DataArray:
-    return np.abs(neurons[name] - neurons[f"true_{name}"])
+    return abs(neurons[name] - neurons[f"true_{name}"])

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from neuralgnn.data.graph import Graph
 from neuralgnn.models.sparse import AffineGNN
 from neuralgnn.train.varpro.hats import Hats, hat_knots, refined_hat_knots
-from neuralgnn.train.varpro.search import SearchState
 from neuralgnn.train.varpro.sparse_rows import SparseRows
 from neuralgnn.train.varpro.sparse_search import (
+    CurveState,
     SparseSearchData,
     held_out_error,
     search_sparse_transfer,
@@ -48,9 +48,9 @@ class SearchProgress:
     knots: NDArray[np.float64]
     stage: int = 0
     start: int = 0
-    state: SearchState | None = None
+    state: CurveState | None = None
     best_error: float = float("inf")
-    best_state: SearchState | None = None
+    best_state: CurveState | None = None
     best_knots: NDArray[np.float64] | None = None
 
     @property
@@ -93,7 +93,7 @@ def find_sparse_transfer(
         while search.start < len(starts):
             if search.state is None:
                 values = start_values(Hats(search.knots), shape=starts[search.start], scale=scale)
-                search = replace(search, state=SearchState(values))
+                search = replace(search, state=CurveState(values))
             search = _judged(_run(search, data[0], max_iterations, on_progress), *data)
             logger.info("start %r: held-out error %.2e", starts[search.start], search.best_error)
             last = search.best_error < _EXACT
@@ -104,7 +104,7 @@ def find_sparse_transfer(
         if search.state is None:
             hats, values = search.found
             knots = refined_hat_knots(hats, values, sample, refine_knots)
-            start = SearchState(hats.at(values, knots))
+            start = CurveState(hats.at(values, knots))
             search = replace(search, knots=knots, state=start)
         data = make_data(Hats(search.knots))
         search = _judged(_run(search, data[0], max_iterations, on_progress), *data, needed=_BETTER)

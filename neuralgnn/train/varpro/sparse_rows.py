@@ -145,7 +145,8 @@ class _Shift:
     @classmethod
     def of(cls, block: Frames, sent: Tensor) -> "_Shift":
         rows = (block.x, block.y, block.external)
-        return cls(*(row.double().mean(1) for row in rows), sent.mean(1))
+        x, y, external = (row.double().mean(1) for row in rows)
+        return cls(x, y, external, sent.mean(1))
 
     def columns(self, block: Frames, sent: Tensor) -> tuple[Tensor, Tensor]:
         """Columns ``(3 N + 1, T)``: activity, external input, messages, zero; targets (N, T)."""
@@ -182,7 +183,7 @@ def _batch(graph: Graph, receivers: np.ndarray, width: int) -> _Batch:
         edges[row, : len(own)] = own
     senders = np.where(edges >= 0, 2 * n + graph.pre[edges], 3 * n) if width else edges
     columns = np.column_stack([receivers, n + receivers, senders])
-    return _Batch(*(torch.as_tensor(each) for each in (receivers, edges, columns)))
+    return _Batch(torch.as_tensor(receivers), torch.as_tensor(edges), torch.as_tensor(columns))
 
 
 class _Sums:

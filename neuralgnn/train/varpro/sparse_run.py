@@ -21,7 +21,6 @@ from neuralgnn.models import save_checkpoint
 from neuralgnn.train.progress import Progress
 from neuralgnn.train.resume import ResumePoint
 from neuralgnn.train.varpro.hats import Hats
-from neuralgnn.train.varpro.search import SearchState
 from neuralgnn.train.varpro.sparse_fit import (
     SearchProgress,
     affine_model,
@@ -29,7 +28,7 @@ from neuralgnn.train.varpro.sparse_fit import (
     in_unit_slope,
 )
 from neuralgnn.train.varpro.sparse_rows import Frames, solve_sparse_rows
-from neuralgnn.train.varpro.sparse_search import SparseSearchData
+from neuralgnn.train.varpro.sparse_search import CurveState, SparseSearchData
 
 logger = logging.getLogger(__name__)
 
@@ -203,7 +202,7 @@ class _ProgressStore:
         states = {
             name: None
             if plain[name] is None
-            else SearchState(**plain[name] | {"coefficients": plain[name]["coefficients"].numpy()})
+            else CurveState(**plain[name] | {"coefficients": plain[name]["coefficients"].numpy()})
             for name in ("state", "best_state")
         }
         return SearchProgress(**plain | arrays | states)
@@ -224,7 +223,7 @@ class _ProgressStore:
         self.point.save({"search": plain, "history": self.history})
 
 
-def _plain(state: SearchState | None) -> dict[str, Any] | None:
+def _plain(state: CurveState | None) -> dict[str, Any] | None:
     if state is None:
         return None
     return vars(state) | {"coefficients": torch.as_tensor(state.coefficients)}

@@ -16,7 +16,13 @@ Scale and offset of g are free (gauge): g(0) = 0, mean square 1 where the activi
 Source: Golub and Pereyra 1973; Kaufman 1975.
 """
 
-__all__ = ["SparseSearchData", "held_out_error", "search_sparse_transfer", "start_values"]
+__all__ = [
+    "CurveState",
+    "SparseSearchData",
+    "held_out_error",
+    "search_sparse_transfer",
+    "start_values",
+]
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -29,11 +35,21 @@ from torch import Tensor
 
 from neuralgnn.data.graph import Graph
 from neuralgnn.train.varpro.hats import Hats
-from neuralgnn.train.varpro.search import SearchState
 
 _MIN_DAMPING = 1e-9
 _MAX_ATTEMPTS = 8
 _OWN_RIDGE = 1e-12
+
+
+@dataclass(frozen=True)
+class CurveState:
+    """Where a search stands: enough to continue it identically."""
+
+    coefficients: NDArray[np.float64]  # (C,)
+    damping: float = 1e-8
+    iteration: int = 0
+    loss: float = float("inf")
+    done: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,12 +152,12 @@ class _Point:
 
 def search_sparse_transfer(
     data: SparseSearchData,
-    state: SearchState,
+    state: CurveState,
     *,
     max_iterations: int,
     tolerance: float = 1e-3,
-    on_iteration: Callable[[SearchState], None] = lambda state: None,
-) -> SearchState:
+    on_iteration: Callable[[CurveState], None] = lambda state: None,
+) -> CurveState:
     """Improves the values of g at its knots until the residual stops falling.
 
     Args:
@@ -164,7 +180,7 @@ def search_sparse_transfer(
         else:
             decrease = 1 - step[0].loss / point.loss
             point, damping = step
-            state = SearchState(
+            state = CurveState(
                 coefficients=point.c.cpu().numpy(),
                 damping=damping,
                 iteration=state.iteration + 1,
@@ -175,7 +191,7 @@ def search_sparse_transfer(
     return replace(state, loss=point.loss, coefficients=point.c.cpu().numpy())
 
 
-def held_out_error(data: SparseSearchData, fitted: SearchState, test: SparseSearchData) -> float:
+def held_out_error(data: SparseSearchData, fitted: CurveState, test: SparseSearchData) -> float:
     """Residual share on other frames, with everything solved for on the fitted ones."""
     point = _solve(data, torch.as_tensor(fitted.coefficients, device=data.x.device))
     sent, total = test.sent(point.c), 0.0
