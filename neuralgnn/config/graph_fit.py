@@ -29,7 +29,7 @@ class GraphVarproConfig(Section):
     then predicted better."""
     starts: Annotated[
         tuple[Literal["linear", "saturating", "rectifying"], ...], Field(min_length=1)
-    ] = ("linear", "saturating")
+    ] = ("linear", "saturating", "rectifying")
     """Shapes of the transfer function that searches start from; the error on held-out frames
     chooses."""
     max_iterations: PositiveInt = 60

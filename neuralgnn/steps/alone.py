@@ -23,6 +23,7 @@ from neuralgnn.steps.train import train_step
 logger = logging.getLogger(__name__)
 
 _PICTURES = {"overview": "fig_2", "rollout": "supp_2", "identifiability": "identifiability"}
+_GRAPH_PICTURES = {"overview": "fly", "rollout": "fly_rollout", "spectra": "fly_spectra"}
 
 
 def fit_alone(
@@ -90,7 +91,8 @@ def analyse_alone(
         seed=record["seed"],
         published=record["published"],
     )
-    for picture, figure in _PICTURES.items():
+    on_graph = open_recording(source).graph is not None
+    for picture, figure in (_GRAPH_PICTURES if on_graph else _PICTURES).items():
         figure_alone(figure, folder, folder.path / "figures" / picture, recording=source)
 
 

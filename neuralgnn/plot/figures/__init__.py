@@ -23,6 +23,7 @@ class FigureSpec:
         experiment: Experiment that is shown; empty for figures of several experiments.
         caption: What the figure shows, in sentences, for the report.
         per_fit: Whether any fit of any experiment can be shown this way.
+        graph: Whether it shows fits on a given graph, whose analysis leaves other stores.
     """
 
     module: str
@@ -30,6 +31,7 @@ class FigureSpec:
     experiment: str
     caption: str
     per_fit: bool = True
+    graph: bool = False
 
     @property
     def function(self) -> "Callable[..., Figure]":
@@ -108,6 +110,7 @@ FIGURES: dict[str, FigureSpec] = {
         "d, resting potentials of all neurons, coloured by type. e, Update function without "
         "message and input and f, transfer function of every neuron over its mean ± 2 standard "
         "deviations, true ones in grey. g, The first two components of the latent vectors.",
+        graph=True,
     ),
     "fly_spectra": FigureSpec(
         "fly_spectra",
@@ -117,6 +120,7 @@ FIGURES: dict[str, FigureSpec] = {
         "b, c, Singular values. d, e, Absolute inner products of true and learned right and left "
         "singular vectors. f, The largest one of each true vector; dashed: chance, the best of as "
         "many random directions.",
+        graph=True,
     ),
     "fly_types": FigureSpec(
         "fly_types",
@@ -124,6 +128,7 @@ FIGURES: dict[str, FigureSpec] = {
         "fly_005",
         "Root mean squared errors by cell type: a, weights of incoming edges, b, time constants, "
         "c, resting potentials, d, free-running prediction under held-out stimuli.",
+        graph=True,
     ),
     "fly_rollout": FigureSpec(
         "fly_rollout",
@@ -132,6 +137,7 @@ FIGURES: dict[str, FigureSpec] = {
         "Free-running prediction under held-out stimuli from the first frame on. a, Activity of a "
         "neuron of each of twenty cell types, simulated (grey) and predicted (colour). "
         "b, Root mean squared error and c, one minus the correlation over time of all neurons.",
+        graph=True,
     ),
     "summary": FigureSpec(
         "summary",

@@ -3,6 +3,7 @@
 __all__ = ["figure"]
 
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from neuralgnn.plot.activity import draw_color_bar, draw_kinograph
@@ -24,28 +25,16 @@ def figure(data: FigureData) -> Figure:
     Args:
         data: ``prediction``, ``weights``, ``functions``, ``neurons``.
 
-    Raises:
-        ValueError: If the truth is not known.
+    Without truth, panels b to d say so.
     """
     neurons: xr.Dataset = select(data, "neurons")
     weights: xr.Dataset = select(data, "weights")
-    if "true_weight" not in weights:
-        raise ValueError("figure fly compares with true_weight, which the store weights lacks")
     types = known_types(data)
     page = sheet(DOUBLE_COLUMN, 182.0)
     top = axes_mm(page, _COLUMNS[0], _ROWS[0], 156.0, 52.0)
     _response(top, select(data, "prediction"), types)
     axes = [axes_mm(page, left, row, _PANEL, _PANEL) for row in _ROWS[1:] for left in _COLUMNS]
-    draw_against_truth(
-        axes[0],
-        weights["true_weight"],
-        weights["learned_weight"],
-        r2=number(weights, "weights_r2"),
-        unit="edges",
-    )
-    for ax, name in zip(axes[1:3], ("time_constant", "resting_potential"), strict=True):
-        r2 = number(neurons, f"{name}_r2")
-        draw_against_truth(ax, neurons[f"true_{name}"], neurons[name], r2=r2, types=types)
+    _constants(axes[:3], weights, neurons, types)
     functions = select(data, "functions")
     some = functions.isel(neuron=evenly(functions.sizes["neuron"], _CURVES))
     of_some = types if types is None else types.isel(
@@ -61,7 +50,27 @@ def figure(data: FigureData) -> Figure:
     return page
 
 
-def _response(ax, prediction: xr.Dataset, types: xr.DataArray | None) -> None:
+def _constants(
+    axes: list[Axes], weights: xr.Dataset, neurons: xr.Dataset, types: xr.DataArray | None
+) -> None:
+    if "true_weight" not in weights:
+        for ax in axes:
+            ax.text(0.5, 0.5, "truth not known", transform=ax.transAxes, ha="center", color="0.5")
+            ax.set(xticks=[], yticks=[])
+        return
+    draw_against_truth(
+        axes[0],
+        weights["true_weight"],
+        weights["learned_weight"],
+        r2=number(weights, "weights_r2"),
+        unit="edges",
+    )
+    for ax, name in zip(axes[1:], ("time_constant", "resting_potential"), strict=True):
+        r2 = number(neurons, f"{name}_r2")
+        draw_against_truth(ax, neurons[f"true_{name}"], neurons[name], r2=r2, types=types)
+
+
+def _response(ax: Axes, prediction: xr.Dataset, types: xr.DataArray | None) -> None:
     response = prediction["response"].rename(response_time="time", response_cell="neuron")
     response = response.assign_coords(
         time=("time", prediction["time"].values[: response.sizes["time"]], {"units": "s"})

@@ -3,6 +3,7 @@
 __all__ = ["figure"]
 
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from neuralgnn.plot.activity import draw_color_bar
@@ -52,7 +53,7 @@ def figure(data: FigureData) -> Figure:
     return page
 
 
-def _alignment(ax, spectra: xr.Dataset) -> None:
+def _alignment(ax: Axes, spectra: xr.Dataset) -> None:
     for place, side in enumerate(("right", "left")):
         best = spectra[f"{side}_alignment"]
         label = f"{side}, mean {float(best.mean()):.3f}"

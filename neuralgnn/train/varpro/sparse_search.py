@@ -11,7 +11,13 @@ depends on g alone; Gauss-Newton steps with Levenberg-Marquardt damping on
 ``Pi_i`` projecting out what the solve can explain. Receivers count by residual over variance, so
 that quiet ones have a say.
 
-Scale and offset of g are free (gauge): g(0) = 0, mean square 1 where the activity is, rising.
+Scale and offset of g are free (gauge): g(0) = 0, rising, and what a neuron sends has variance 1
+over time, on average. Differences between neurons do not count: the level at which one stays is
+free too, being no other than a drive of those that hear it.
+
+A curve that is steep where hardly any activity goes and flat elsewhere is a trap: large weights
+make up for it. So a ridge on messages in absolute units, the blur, first forbids large weights and
+is then taken away in steps.
 
 Source: Golub and Pereyra 1973; Kaufman 1975.
 """
@@ -39,6 +45,8 @@ from neuralgnn.train.varpro.hats import Hats
 _MIN_DAMPING = 1e-9
 _MAX_ATTEMPTS = 8
 _OWN_RIDGE = 1e-12
+_BLURS = (1e-2, 1e-4, 1e-6, 0.0)
+_ENOUGH = 0.1  # relative decrease of the loss below which a blur gives way to the next
 
 
 @dataclass(frozen=True)
@@ -46,9 +54,10 @@ class CurveState:
     """Where a search stands: enough to continue it identically."""
 
     coefficients: NDArray[np.float64]  # (C,)
-    damping: float = 1e-8
+    damping: float = 1.0
     iteration: int = 0
     loss: float = float("inf")
+    blur: int = 0  # place in the list of blurs
     done: bool = False
 
 
@@ -129,8 +138,9 @@ class SparseSearchData:
         piece, share = self._zero
         c = c - torch.lerp(c[piece], c[piece + 1], share)
         sent = self.sent(c)
-        rising = ((sent - sent.mean()) * (self.x - self.x.mean())).sum() >= 0
-        return c / sent.square().mean().sqrt() * (1.0 if rising else -1.0)
+        changes = sent - sent.mean(1, keepdim=True)
+        rising = (changes * self.x).sum() >= 0
+        return c / changes.square().mean().sqrt() * (1.0 if rising else -1.0)
 
 
 @dataclass(frozen=True)
@@ -172,28 +182,32 @@ def search_sparse_transfer(
     """
     c = torch.as_tensor(state.coefficients, device=data.x.device)
     # Coefficients of a resumed search are normalised; doing it again would change their last bit.
-    point = _solve(data, data.normalised(c) if state.iteration == 0 else c)
+    c = data.normalised(c) if state.iteration == 0 else c
+    point = _solve(data, c, _BLURS[state.blur])
     while not state.done and state.iteration < max_iterations:
-        step = _step(data, point, state.damping)
-        if step is None:
-            state = replace(state, iteration=state.iteration + 1, done=True, loss=point.loss)
-        else:
+        last = state.blur == len(_BLURS) - 1
+        step = _step(data, point, state.damping, _BLURS[state.blur])
+        decrease, damping = 0.0, state.damping
+        if step is not None:
             decrease = 1 - step[0].loss / point.loss
             point, damping = step
-            state = CurveState(
-                coefficients=point.c.cpu().numpy(),
-                damping=damping,
-                iteration=state.iteration + 1,
-                loss=point.loss,
-                done=decrease < tolerance,
-            )
+        state = CurveState(
+            coefficients=point.c.cpu().numpy(),
+            damping=damping,
+            iteration=state.iteration + 1,
+            loss=point.loss,
+            blur=state.blur if last or decrease >= _ENOUGH else state.blur + 1,
+            done=last and decrease < tolerance,
+        )
+        if not last and decrease < _ENOUGH:
+            point = _solve(data, point.c, _BLURS[state.blur])
         on_iteration(state)
     return replace(state, loss=point.loss, coefficients=point.c.cpu().numpy())
 
 
 def held_out_error(data: SparseSearchData, fitted: CurveState, test: SparseSearchData) -> float:
     """Residual share on other frames, with everything solved for on the fitted ones."""
-    point = _solve(data, torch.as_tensor(fitted.coefficients, device=data.x.device))
+    point = _solve(data, torch.as_tensor(fitted.coefficients, device=data.x.device), 0.0)
     sent, total = test.sent(point.c), 0.0
     for own, batch, solved in zip(data.batches, test.batches, point.solved, strict=True):
         predicted = (_columns(batch, sent) @ solved.coefficients[:, :, None])[..., 0]
@@ -215,21 +229,21 @@ def _columns(batch: _Batch, sent: Tensor) -> Float[Tensor, "B T P"]:
     return torch.cat([batch.own, messages.mT], dim=-1)
 
 
-def _solve(data: SparseSearchData, c: Tensor) -> _Point:
+def _solve(data: SparseSearchData, c: Tensor, blur: float) -> _Point:
     sent = data.sent(c)
-    solved = [_solve_batch(batch, sent, data.ridge) for batch in data.batches]
+    solved = [_solve_batch(batch, sent, data.ridge, blur) for batch in data.batches]
     total = sum(float(each.residual.square().mean(1).sum()) for each in solved)
     return _Point(c, solved, total / data.n_receivers)
 
 
-def _solve_batch(batch: _Batch, sent: Tensor, ridge: float) -> _Solved:
+def _solve_batch(batch: _Batch, sent: Tensor, ridge: float, blur: float) -> _Solved:
     columns = _columns(batch, sent)
     n_frames, n_own = columns.shape[1], batch.own.shape[-1]
     gram = columns.mT @ columns / n_frames
     diagonal = gram.diagonal(dim1=1, dim2=2)
     scale = torch.where(diagonal > 1e-12, diagonal, 1.0).sqrt()
     shape = gram / (scale[:, :, None] * scale[:, None, :])
-    penalty = torch.full_like(diagonal, ridge)
+    penalty = ridge + blur / scale.square()
     penalty[:, :n_own] = _OWN_RIDGE
     penalty[diagonal <= 1e-12] = 1.0
     inverse = torch.linalg.inv(shape + torch.diag_embed(penalty))
@@ -239,7 +253,9 @@ def _solve_batch(batch: _Batch, sent: Tensor, ridge: float) -> _Solved:
     return _Solved(columns, inverse, b, batch.target - (columns @ b[..., None])[..., 0])
 
 
-def _step(data: SparseSearchData, point: _Point, damping: float) -> tuple[_Point, float] | None:
+def _step(
+    data: SparseSearchData, point: _Point, damping: float, blur: float
+) -> tuple[_Point, float] | None:
     """One damped Gauss-Newton step; None when no damping up to the largest lowers the loss."""
     n_knots = data.hats.size
     hessian = point.c.new_zeros(n_knots, n_knots)
@@ -254,7 +270,7 @@ def _step(data: SparseSearchData, point: _Point, damping: float) -> tuple[_Point
     diagonal = hessian.diagonal().clamp_min(1e-12 * hessian.diagonal().max())
     for attempt in range(_MAX_ATTEMPTS):
         shift = torch.linalg.solve(hessian + damping * torch.diag(diagonal), gradient)
-        candidate = _solve(data, data.normalised(point.c + shift))
+        candidate = _solve(data, data.normalised(point.c + shift), blur)
         if candidate.loss < point.loss:
             return candidate, damping / 5 if attempt == 0 else damping
         damping = max(damping, _MIN_DAMPING) * 10
