@@ -36,6 +36,23 @@ def test_a_dry_run_plans_a_job_for_every_fit_seed_and_figure(
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.parametrize("name", ["fly", "fly_test"])
+def test_the_fly_is_planned_from_simulation_to_its_table(
+    tmp_path: Path, snakemake: Run, name: str
+) -> None:
+    path = ROOT / "config" / f"{name}.yaml"
+    values = yaml.safe_load(path.read_text())
+
+    run = snakemake("--dry-run", "fly", folder=tmp_path, config=path)
+    planned = jobs(run.stdout)
+
+    assert run.returncode == 0, run.stdout
+    n_seeds = sum(map(len, values["experiments"].values()))
+    assert planned["simulate"] == planned["train"] == planned["analyse_graph"] == n_seeds
+    assert planned["figure"] == len(values["figures"])
+    assert planned["fly_table"] == 1 and "analyse" not in planned
+
+
 def test_an_experiment_that_no_figure_shows_is_drawn_all_the_same(
     tmp_path: Path, snakemake: Run, config: Callable[..., Path]
 ) -> None:
