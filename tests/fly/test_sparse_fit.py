@@ -78,7 +78,7 @@ def test_what_a_silent_neuron_would_send_is_marked_as_unknown(
 
     assert extra["resolution"].numpy()[silent].max() < 0.1
     assert np.abs(values["weight"][silent]).max() < 0.1
-    assert np.quantile(extra["resolution"].numpy()[~silent], 0.01) > 0.9
+    assert np.quantile(extra["resolution"].numpy()[~silent], 0.05) > 0.9
 
 
 def test_standard_errors_from_activity_alone_are_as_large_as_the_errors(
