@@ -17,11 +17,12 @@ help: ## these lines
 
 setup: $(READY) ## make .venv with the pinned dependencies
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml envs/fly.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python >= 3.11 is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1); try make PYTHON=python3.12" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[workflow,test,lint]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/fly.txt
 	@touch $@
 
 run: $(READY) ## figure 2, its supplements and the report (CORES=2 CONFIG=config/config.yaml)

@@ -1,4 +1,4 @@
 #!/usr/bin/env bash
 # Snakemake runs this once when it creates the environment (--software-deployment-method conda).
 set -euo pipefail
-pip install --no-deps -e .
+pip install --no-deps -e . -r envs/fly.txt

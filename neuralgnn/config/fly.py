@@ -32,8 +32,11 @@ __all__ = [
     "SampledParameters",
     "SintelStimulus",
     "WhiteNoiseStimulus",
+    "checkpoint_path",
 ]
 
+import os
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -50,7 +53,7 @@ from neuralgnn.config.simulation import Noise, NoNoise
 
 Luminance = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Path = Annotated[str, Field(min_length=1)]
+PathName = Annotated[str, Field(min_length=1)]
 Sixths = Annotated[tuple[Annotated[int, Field(ge=0, le=5)], ...], Field(min_length=1)]
 Angles = Annotated[tuple[float, ...], Field(min_length=1)]
 Speeds = Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
@@ -61,9 +64,21 @@ class PretrainedParameters(Section):
     """Parameters of a network that was trained on optic flow, from a flyvis checkpoint."""
 
     kind: Literal["pretrained"]
-    path: Path | None = None
+    path: PathName | None = None
     """The checkpoint (``best_chkpt`` or ``chkpt_00000``), or the folder of the network; null: what
     the environment variable NEURALGNN_FLY_CHECKPOINT says."""
+
+
+CHECKPOINT_VARIABLE = "NEURALGNN_FLY_CHECKPOINT"
+
+
+def checkpoint_path(parameters: PretrainedParameters) -> Path | None:
+    """The checkpoint that is meant, by path or environment variable; None if neither names one."""
+    name = parameters.path or os.environ.get(CHECKPOINT_VARIABLE)
+    if not name:
+        return None
+    path = Path(name)
+    return path / "best_chkpt" if path.is_dir() else path
 
 
 class DefaultParameters(Section):
@@ -120,7 +135,7 @@ class NaturalisticStimulus(Section):
     clip_frames: tuple[PositiveInt, PositiveInt] = (50, 100)
     """Shortest and longest clip [time step]."""
     contrasts: Luminances = (0.25, 0.5, 0.75, 1.0)
-    """Contrasts that clips are shown in, at random [1]."""
+    """Contrasts that clips are shown in, at random, around a mean luminance that lets them [1]."""
     max_speed: PositiveFloat = 40.0
     """Fastest ego motion; speeds are drawn log-uniformly from a fiftieth of it [column/s]."""
     max_objects: NonNegativeInt = 3
@@ -142,7 +157,7 @@ class DavisStimulus(Section):
     """Videos of the DAVIS data set, one frame per time step, flipped and rotated."""
 
     kind: Literal["davis"]
-    path: Path
+    path: PathName
     """Folder with one folder of .jpg frames per video (``JPEGImages/480p``)."""
     min_frames: PositiveInt = 50
     """Shorter videos are left out [frame]."""
@@ -158,7 +173,7 @@ class SintelStimulus(Section):
     """Scenes of the Sintel data set, cut into short clips, flipped and rotated."""
 
     kind: Literal["sintel"]
-    path: Path
+    path: PathName
     """Folder with one folder of .png frames per scene (``training/final``)."""
     clip_frames: PositiveInt = 19
     """Length of a clip [frame]; what a scene has beyond whole clips is left out."""
@@ -248,12 +263,12 @@ class ArrayStimulus(Section):
     """Luminance from a file, repeated until the recording is full."""
 
     kind: Literal["array"]
-    path: Path
+    path: PathName
     """File with the (frame, column) luminances, columns by rising u, then v: .npy, .npz, .csv,
     .zarr; with as many columns as the extent has, values in [0, 1]."""
     key: str | None = None
     """Name of the array in a .npz or .zarr with several; null: the only one."""
-    test_path: Path | None = None
+    test_path: PathName | None = None
     """File of the test recording; null: the last tenth of the frames, which training does not
     show then."""
 

@@ -8,6 +8,7 @@ from snakemake.utils import validate
 from neuralgnn.config.errors import ConfigError
 from neuralgnn.plot.figures import FIGURES
 from neuralgnn.steps.code import code_digest
+from neuralgnn.config.fly import checkpoint_path
 from neuralgnn.steps.folders import FitFolder
 from neuralgnn.steps.project import (
     experiments_without_figure,
@@ -53,6 +54,7 @@ for experiment in PROJECT.experiments.values():
 RESULTS = PROJECT.workflow.results
 SEED = f"{RESULTS}/{{experiment}}/seed_{{seed}}"
 RECORDING = f"{SEED}/activity.zarr/zarr.json"
+TEST_RECORDING = f"{SEED}/test.zarr/zarr.json"
 FIT = FitFolder(Path(SEED) / "{fit}")
 FIGURE = f"{RESULTS}/figures/{{figure}}"
 FIT_FIGURE = f"{SEED}/{{fit}}/figures/{{figure}}"
@@ -145,6 +147,15 @@ def connectivity_file_of(wildcards):
         return []
     path = Path(connectivity.path)
     return [str(path / "zarr.json" if path.suffix == ".zarr" else path)]
+
+
+def checkpoint_file_of(wildcards):
+    """The file that parameters come from, if they do; that it is missing the job says better."""
+    parameters = experiment_of(wildcards).simulation.parameters
+    if parameters.kind != "pretrained":
+        return []
+    path = checkpoint_path(parameters)
+    return [str(path)] if path is not None and path.is_file() else []
 
 
 # Targets.

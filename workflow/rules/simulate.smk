@@ -1,4 +1,4 @@
-"""Recordings of simulated assemblies."""
+"""Recordings of simulated networks."""
 
 
 rule simulate:
@@ -11,12 +11,41 @@ rule simulate:
         f"{LOGS}/simulate/{{experiment}}_seed_{{seed}}.log",
     benchmark:
         f"{BENCHMARKS}/simulate/{{experiment}}_seed_{{seed}}.tsv"
+    wildcard_constraints:
+        experiment=OF_ASSEMBLY,
     conda:
         ENVIRONMENT
     threads: simulation_threads
     resources:
         mem_mb=2000,
         runtime=30,
+        gpu=0,
+    params:
+        simulation=simulation_of,
+        code=code_digest("neuralgnn.steps.simulate"),
+    script:
+        "../scripts/simulate.py"
+
+
+rule simulate_fly:
+    """Records the fly visual system, and again under held-out stimuli."""
+    input:
+        checkpoint=checkpoint_file_of,
+    output:
+        recording=RECORDING,
+        test=TEST_RECORDING,
+    log:
+        f"{LOGS}/simulate/{{experiment}}_seed_{{seed}}.log",
+    benchmark:
+        f"{BENCHMARKS}/simulate/{{experiment}}_seed_{{seed}}.tsv"
+    wildcard_constraints:
+        experiment=OF_GRAPH,
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
         gpu=0,
     params:
         simulation=simulation_of,

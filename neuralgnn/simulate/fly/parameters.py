@@ -9,7 +9,6 @@ Source: Lappalainen et al. 2024 (Nature 634, 1132).
 
 __all__ = ["Biophysics", "biophysics", "checkpoint_file"]
 
-import os
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +19,15 @@ import torch
 from jaxtyping import Float
 
 from neuralgnn.config.fly import (
+    CHECKPOINT_VARIABLE,
     DefaultParameters,
     FlyParameters,
     PretrainedParameters,
     SampledParameters,
+    checkpoint_path,
 )
 from neuralgnn.simulate.fly.connectome import Connectome
 
-ENVIRONMENT = "NEURALGNN_FLY_CHECKPOINT"
 _STRENGTH_SCALE = 0.01  # what flyvis starts from, times the mean number of synapses
 _GET = "get it with `flyvis download-pretrained`"
 
@@ -76,14 +76,12 @@ def checkpoint_file(config: PretrainedParameters) -> Path:
     Raises:
         FileNotFoundError: If none is named, or there is no such file.
     """
-    name = config.path or os.environ.get(ENVIRONMENT)
-    if not name:
+    path = checkpoint_path(config)
+    if path is None:
         raise FileNotFoundError(
             "parameters.kind is 'pretrained', but neither parameters.path nor the environment "
-            f"variable {ENVIRONMENT} names a checkpoint; {_GET}, or choose kind 'sampled'"
+            f"variable {CHECKPOINT_VARIABLE} names a checkpoint; {_GET}, or choose kind 'sampled'"
         )
-    path = Path(name)
-    path = path / "best_chkpt" if path.is_dir() else path
     if not path.is_file():
         raise FileNotFoundError(f"the checkpoint {path} does not exist; {_GET}")
     return path

@@ -21,8 +21,8 @@ from neuralgnn.simulate.fly.stimulus.show import Clip
 
 _PIXELS = 3  # per column
 _SCENE = 128  # size of a scene [column]
-_N_SCENES = 8  # of each kind
-_N_LEAVES = 4000
+_N_SCENES = 6  # of each kind
+_N_LEAVES = 2500
 _HOLDS = (1, 2, 4, 8)  # time steps that a frame of noise is shown for
 
 
@@ -43,24 +43,26 @@ def natural_frames(
         dt: Length of a time step [s].
         generator: Where everything is drawn from.
     """
-    scenes = _Scenes.draw(generator)
+    (for_scenes,) = generator.spawn(1)
     frames = np.empty((n_frames, len(places)), dtype=np.float32)
     shares = np.cumsum([config.flicker, config.white_noise, config.binary])
+    scenes = _Scenes.draw(for_scenes) if shares[-1] < 1 else None
     start = 0
     while start < n_frames:
         low, high = config.clip_frames
         length = int(generator.integers(low, high + 1))
         kind = np.searchsorted(shares, generator.random(), side="right")
-        if kind == 0:
+        if scenes is not None and kind == len(shares):
+            clip = _movie(config, scenes, places, length, dt, generator)
+        elif kind == 0:
             clip = _flicker(len(places), length, generator)
         elif kind == 1:
             clip = _white_noise(len(places), length, generator)
-        elif kind == 2:
-            clip = _patches(places, length, generator)
         else:
-            clip = _movie(config, scenes, places, length, dt, generator)
+            clip = _patches(places, length, generator)
         contrast = generator.choice(config.contrasts)
-        shown = np.clip(0.5 + contrast * (clip - 0.5), 0, 1)[: n_frames - start]
+        mean = 0.5 + (1 - contrast) * (generator.random() - 0.5)
+        shown = np.clip(mean + contrast * (clip - 0.5), 0, 1)[: n_frames - start]
         frames[start : start + len(shown)] = shown
         start += len(shown)
     return frames
