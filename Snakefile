@@ -32,9 +32,19 @@ rule all:
     default_target: True
     input:
         all_figures(),
-        METRICS_TABLE,
+        TABLE.format(part="metrics"),
         REPORT,
     localrule: True
+
+
+for part_name in PROJECT.workflow.collections:
+
+    rule:
+        name:
+            part_name
+        input:
+            part_target(part_name),
+        localrule: True
 
 
 rule simulate_all:
@@ -62,12 +72,4 @@ rule figures_all:
     """Every figure."""
     input:
         all_figures(),
-    localrule: True
-
-
-rule fly:
-    """Figures and table of the fly visual system: with --configfile config/fly.yaml."""
-    input:
-        all_figures(),
-        FLY_TABLE,
     localrule: True

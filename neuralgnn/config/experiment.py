@@ -1,6 +1,13 @@
 """An experiment: one YAML file from simulation to the numbers it is compared with."""
 
-__all__ = ["ExperimentConfig", "Simulation", "WorkflowConfig", "read_simulation", "with_kind"]
+__all__ = [
+    "Collection",
+    "ExperimentConfig",
+    "Simulation",
+    "WorkflowConfig",
+    "read_simulation",
+    "with_kind",
+]
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -32,6 +39,14 @@ Figure = Literal[
     "supp_4",
     "supp_5",
     "supp_6",
+    "supp_7",
+    "supp_7_progress",
+    "supp_8",
+    "supp_9",
+    "supp_10",
+    "supp_11",
+    "supp_12",
+    "assemblies",
     "identifiability",
     "fly",
     "fly_spectra",
@@ -62,6 +77,12 @@ def with_kind(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _SIMULATION = TypeAdapter[SimulationConfig | FlyConfig](Simulation)
+# Names of rules, and of files beside those of the collections.
+_TARGETS = frozenset(
+    {"all", "simulate", "simulate_all", "train", "train_all", "select", "analyse", "analyse_all"}
+    | {"simulate_fly", "analyse_graph"}
+    | {"figure", "figure_of_fit", "figures", "figures_all", "table", "metrics", "report"}
+)
 
 
 class ExperimentConfig(Section):
@@ -119,14 +140,34 @@ class ExperimentConfig(Section):
         return self
 
 
-class WorkflowConfig(Section):
-    """``config/config.yaml``: which experiments, seeds, figures and scale."""
+class Collection(Section):
+    """A part of the workflow that is built by its name, with a table and a report of its own."""
 
-    results: Annotated[str, Field(min_length=1)] = "results"
-    """Folder that everything is written to."""
     experiments: Annotated[dict[Name, Seeds], Field(min_length=1)]
     """Seeds of each experiment, by the name of its file in ``config/experiments``."""
     figures: Annotated[tuple[Figure, ...], AfterValidator(_distinct)] = ()
     """Figures to draw."""
+
+
+class WorkflowConfig(Collection):
+    """``config/config.yaml``: which experiments, seeds, figures and scale.
+
+    What stands at the top is built by default; each collection by ``snakemake NAME``.
+    """
+
+    results: Annotated[str, Field(min_length=1)] = "results"
+    """Folder that everything is written to."""
+    collections: dict[Name, Collection] = {}
+    """Further parts by name; an experiment may be in several, its jobs run once."""
     overrides: dict[Annotated[str, Field(min_length=1)], object] = {}
     """Values laid over every experiment file, by dotted key: the scale of the run."""
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> Self:
+        taken = sorted(set(self.collections) & _TARGETS)
+        if taken:
+            raise ValueError(
+                f"collections.{taken[0]}: the name is that of a rule or file of the workflow; "
+                f"allowed: any but {', '.join(sorted(_TARGETS))}"
+            )
+        return self

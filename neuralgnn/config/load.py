@@ -17,7 +17,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from neuralgnn.config.errors import ConfigError
-from neuralgnn.config.experiment import ExperimentConfig, WorkflowConfig, with_kind
+from neuralgnn.config.experiment import (
+    Collection,
+    ExperimentConfig,
+    WorkflowConfig,
+    with_kind,
+)
 from neuralgnn.config.explain import Place, explain, nearest
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.config.inherit import read_experiment
@@ -44,6 +49,11 @@ class Project:
     workflow: WorkflowConfig
     experiments: dict[str, ExperimentConfig]
 
+    def seeds(self, experiment: str) -> list[int]:
+        """Seeds of an experiment, of all collections together."""
+        parts = [self.workflow, *self.workflow.collections.values()]
+        return sorted({seed for part in parts for seed in part.experiments.get(experiment, ())})
+
 
 def load_project(path: Path | str, *, overlay: Mapping[str, Any] | None = None) -> Project:
     """Reads a workflow file and its experiments, and checks them against each other.
@@ -63,10 +73,10 @@ def load_project(path: Path | str, *, overlay: Mapping[str, Any] | None = None) 
     def origin(key: str) -> str:
         return f"{source.place(('overrides', key))}: overrides '{key}'"
 
-    for name in workflow.experiments:
+    for name, keys in _named(workflow).items():
         file = source.path.parent / "experiments" / f"{name}.yaml"
         if not file.is_file():
-            problems.append(_missing_experiment(source, name, file))
+            problems.append(_missing_experiment(source, keys, file))
             continue
         try:
             experiments[name] = load_experiment(file, workflow.overrides, origin=origin)
@@ -184,13 +194,27 @@ def _lay(values: dict[str, Any], key: str, value: Any, origin: Callable[[str], s
     return True
 
 
-def _missing_experiment(source: Source, name: str, file: Path) -> str:
+def _named(workflow: WorkflowConfig) -> dict[str, tuple[str, ...]]:
+    """Every experiment that is named, with the keys of where it is first."""
+    parts: list[tuple[tuple[str, ...], Collection]] = [
+        ((), workflow),
+        *((("collections", name), part) for name, part in workflow.collections.items()),
+    ]
+    named: dict[str, tuple[str, ...]] = {}
+    for keys, part in parts:
+        for name in part.experiments:
+            named.setdefault(name, (*keys, "experiments", name))
+    return named
+
+
+def _missing_experiment(source: Source, keys: tuple[str, ...], file: Path) -> str:
+    name = keys[-1]
     known = sorted(path.stem for path in file.parent.glob("*.yaml"))
     close = nearest(name, known)
     hint = f"; did you mean {close!r}?" if close else ""
-    place = source.place(("experiments", name))
+    place = source.place(keys)
     found = f"; there are: {', '.join(known)}" if known else ""
-    return f"{place}: experiments.{name}: there is no file {file}{hint}{found}"
+    return f"{place}: {'.'.join(keys)}: there is no file {file}{hint}{found}"
 
 
 def _unused_overrides(
@@ -229,15 +253,16 @@ def _entries(experiment: ExperimentConfig, prefix: tuple[str, ...]) -> list[str]
 def _strange_seeds(
     source: Source, workflow: WorkflowConfig, experiments: Mapping[str, ExperimentConfig]
 ) -> list[str]:
-    """Seeds of a fit that its experiment does not run for."""
+    """Seeds of a fit that its experiment does not run for, in any collection."""
     lines = []
-    for name, experiment in experiments.items():
-        seeds = workflow.experiments[name]
-        for fit_name, fit in experiment.fits.items():
+    parts = [workflow, *workflow.collections.values()]
+    for name, keys in _named(workflow).items():
+        seeds = sorted({seed for part in parts for seed in part.experiments.get(name, ())})
+        for fit_name, fit in experiments[name].fits.items():
             if strange := sorted(set(fit.seeds or ()) - set(seeds)):
                 lines.append(
-                    f"{source.place(('experiments', name))}: experiments.{name}: found seeds "
-                    f"{list(seeds)}; fits.{fit_name}.seeds of the experiment also asks for "
-                    f"{strange}: add them here, or take them out there or by overrides"
+                    f"{source.place(keys)}: {'.'.join(keys)}: found seeds {seeds}; "
+                    f"fits.{fit_name}.seeds of the experiment also asks for {strange}: add them "
+                    "here, or take them out there or by overrides"
                 )
     return lines

@@ -12,7 +12,7 @@ import xarray as xr
 
 from neuralgnn.data.recording import open_recording
 from neuralgnn.data.store import open_dataset, save_dataset
-from neuralgnn.plot.figures import FIGURES
+from neuralgnn.plot.figures import FIGURES, Need
 from neuralgnn.plot.save import save_figure
 
 ACTIVITY_FRAMES = 10_000  # of the recording's beginning, as published
@@ -53,14 +53,18 @@ def store_of(need: str, file: Path) -> Path:
         need: What a figure needs.
         file: ``zarr.json`` of a store, the list of changed networks, or the table.
     """
+    store = Need.of(need).store
     if file.name == "zarr.json":
         return file.parent
-    return file.parent / f"{need}.zarr" if need.startswith("changed_") else file
+    return file.parent / f"{store}.zarr" if store.startswith("changed_") else file
 
 
 def figure_data(name: str, files: Mapping[str, Path]) -> dict[str, Any]:
     """What a figure is drawn from, by the names of its needs."""
-    return {need: _READERS.get(need, open_dataset)(files[need]) for need in FIGURES[name].needs}
+    return {
+        need: _READERS.get(Need.of(need).store, open_dataset)(files[need])
+        for need in FIGURES[name].needs
+    }
 
 
 def _activity(path: Path) -> xr.DataArray:

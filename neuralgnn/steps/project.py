@@ -1,15 +1,22 @@
 """A run as a whole: its experiments, fits, seeds, and the figures they can be shown in."""
 
-__all__ = ["experiments_without_figure", "figure_fit", "fit_seeds", "fits", "open_project"]
+__all__ = [
+    "experiments_without_figure",
+    "figure_fit",
+    "figure_sources",
+    "fit_seeds",
+    "fits",
+    "open_project",
+]
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from neuralgnn.config.errors import ConfigError
-from neuralgnn.config.experiment import ExperimentConfig
+from neuralgnn.config.experiment import Collection, ExperimentConfig
 from neuralgnn.config.load import Project, load_project
-from neuralgnn.plot.figures import FIGURES
+from neuralgnn.plot.figures import FIGURES, FigureSpec, Need
 
 
 def open_project(path: Path | str, *, overlay: Mapping[str, Any] | None = None) -> Project:
@@ -23,65 +30,110 @@ def open_project(path: Path | str, *, overlay: Mapping[str, Any] | None = None) 
         ConfigError: With one line per problem.
     """
     project = load_project(path, overlay=overlay)
+    parts: list[tuple[tuple[str, ...], Collection]] = [
+        ((), project.workflow),
+        *((("collections", name), part) for name, part in project.workflow.collections.items()),
+    ]
     problems = [
-        f"{project.source.place(('figures', index))}: figures[{index}]: found '{figure}', {text}"
-        for index, figure in enumerate(project.workflow.figures)
-        for text in _lacks(project, figure)
+        f"{project.source.place((*keys, 'figures', index))}: {'.'.join((*keys, 'figures'))}"
+        f"[{index}]: found '{figure}', {text}"
+        for keys, part in parts
+        for index, figure in enumerate(part.figures)
+        for text in _lacks(project, part, figure)
     ]
     if problems:
         raise ConfigError(problems)
     return project
 
 
-def fits(project: Project) -> Iterator[tuple[str, int, str]]:
-    """Experiment, seed and name of every fit."""
-    for experiment, config in project.experiments.items():
-        for fit in config.fits:
-            for seed in fit_seeds(project, experiment, fit):
-                yield experiment, seed, fit
+def fits(project: Project, part: Collection | None = None) -> Iterator[tuple[str, int, str]]:
+    """Experiment, seed and name of every fit of a part of the run; None: the default part."""
+    for experiment, seeds in (part or project.workflow).experiments.items():
+        for fit in project.experiments[experiment].fits:
+            chosen = set(fit_seeds(project, experiment, fit))
+            yield from ((experiment, seed, fit) for seed in seeds if seed in chosen)
 
 
 def fit_seeds(project: Project, experiment: str, fit: str) -> list[int]:
-    """Seeds that a fit runs for."""
+    """Seeds that a fit runs for, of all collections together."""
     chosen = project.experiments[experiment].fits[fit].seeds
-    seeds = project.workflow.experiments[experiment]
-    return [seed for seed in seeds if chosen is None or seed in chosen]
+    return [seed for seed in project.seeds(experiment) if chosen is None or seed in chosen]
 
 
-def figure_fit(figure: str, experiment: ExperimentConfig) -> str | None:
-    """Name of the fit that a figure shows, the first that can be; None if there is none."""
-    for name, fit in experiment.fits.items():
-        if "montage" not in FIGURES[figure].needs or fit.trainer.kind == "sgd":
+def figure_fit(spec: FigureSpec, owner: str, config: ExperimentConfig) -> str | None:
+    """Name of the first fit of an experiment that has all of what a figure shows of it.
+
+    Args:
+        spec: The figure.
+        owner: Name of the experiment.
+        config: The experiment.
+    """
+    needs = [Need.of(need) for need in spec.needs]
+    stores = {
+        need.store
+        for need in needs
+        if not need.fit and (need.experiment or spec.experiment or owner) == owner
+    }
+    for name, fit in config.fits.items():
+        if "montage" not in stores or fit.trainer.kind == "sgd":
             return name
     return None
 
 
-def experiments_without_figure(project: Project) -> list[str]:
-    """Experiments that none of the chosen figures shows."""
-    shown = {FIGURES[figure].experiment for figure in project.workflow.figures}
-    return [name for name in project.experiments if name not in shown]
-
-
-def _lacks(project: Project, figure: str) -> list[str]:
-    """What a figure needs and the run does not have."""
+def figure_sources(project: Project, figure: str) -> dict[str, tuple[str, int, str]]:
+    """Experiment, seed and fit of each store that a figure needs."""
     spec = FIGURES[figure]
-    if not spec.experiment:
-        return []
-    experiment = project.experiments.get(spec.experiment)
-    if experiment is None:
-        names = ", ".join(project.experiments)
-        return [f"which needs the experiment '{spec.experiment}'; experiments has: {names}"]
-    problems = []
-    if figure_fit(figure, experiment) is None:
-        names = ", ".join(experiment.fits)
-        problems.append(
-            f"which shows checkpoints of a fit with trainer.kind 'sgd'; '{spec.experiment}' has "
-            f"the fits: {names}"
-        )
-    for need in spec.needs:
-        network = need.removeprefix("changed_")
-        if need != network and network not in experiment.analysis.changed_networks:
+    sources = {}
+    for name in spec.needs:
+        need = Need.of(name)
+        experiment = need.experiment or spec.experiment
+        if not experiment:
+            continue
+        config = project.experiments[experiment]
+        fit = need.fit or figure_fit(spec, experiment, config)
+        assert fit is not None, "open_project has looked"
+        sources[name] = (experiment, fit_seeds(project, experiment, fit)[0], fit)
+    return sources
+
+
+def experiments_without_figure(project: Project, part: Collection | None = None) -> list[str]:
+    """Experiments that none of the chosen figures shows."""
+    part = part or project.workflow
+    shown = {name for figure in part.figures for name in FIGURES[figure].experiments}
+    return [name for name in part.experiments if name not in shown]
+
+
+def _lacks(project: Project, part: Collection, figure: str) -> list[str]:
+    """What a figure needs and the run does not have."""
+    spec, problems = FIGURES[figure], []
+    for name in spec.experiments:
+        if name not in part.experiments:
+            known = ", ".join(part.experiments)
+            problems.append(f"which needs the experiment '{name}'; experiments has: {known}")
+    if problems or (not spec.experiments and spec.table != "metrics"):
+        known = project.workflow.collections
+        if not problems and spec.table not in known:
             problems.append(
-                f"which needs analysis.changed_networks.{network} in '{spec.experiment}'"
+                f"which shows the collection '{spec.table}'; collections has: {', '.join(known)}"
             )
+        return problems
+    for name in spec.experiments:
+        if figure_fit(spec, name, project.experiments[name]) is None:
+            names = ", ".join(project.experiments[name].fits)
+            problems.append(
+                f"which shows checkpoints of a fit with trainer.kind 'sgd'; '{name}' has the "
+                f"fits: {names}"
+            )
+    for name in spec.needs:
+        need = Need.of(name)
+        owner = need.experiment or spec.experiment
+        config = project.experiments.get(owner)
+        if config is None:
+            continue
+        if need.fit and need.fit not in config.fits:
+            names = ", ".join(config.fits)
+            problems.append(f"which shows the fit '{need.fit}' of '{owner}'; its fits: {names}")
+        network = need.store.removeprefix("changed_")
+        if network != need.store and network not in config.analysis.changed_networks:
+            problems.append(f"which needs analysis.changed_networks.{network} in '{owner}'")
     return problems

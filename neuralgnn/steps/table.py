@@ -1,13 +1,14 @@
 """Step ``table``: the numbers of all fits in one tidy table."""
 
-__all__ = ["COLUMNS", "read_table", "rows_of", "table_step"]
+__all__ = ["COLUMNS", "SUMMARY_COLUMNS", "read_table", "rows_of", "summary_rows", "table_step"]
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from neuralgnn.data.store import atomic_path, read_json
+from neuralgnn.report.metrics import summarise
 
 COLUMNS = (
     "experiment",
@@ -21,13 +22,28 @@ COLUMNS = (
     "ceiling",
 )
 
+_SUMMARISED = (
+    *("weights_r2", "weights_slope", "n_clusters", "type_accuracy"),
+    *("update_error", "transfer_error", "rollout_r2_400", "rollout_r2_800"),
+    *("graph_precision", "graph_recall", "field_r2", "fit_seconds", "fit_peak_mib"),
+)
+_PUBLISHED = ("weights_r2_published_correction", "weights_slope_published_correction")
 
-def table_step(metrics: Iterable[Path], table: Path) -> None:
+SUMMARY_COLUMNS = (
+    *("experiment", "fit", "trainer", "target", "seeds", "weights_r2_ceiling"),
+    *(f"{name}_published" for name in _PUBLISHED),
+    *(f"{name}_{what}" for name in _SUMMARISED for what in ("mean", "spread", "worst")),
+)
+
+
+def table_step(metrics: Iterable[Path], table: Path, *, summary: Path | None = None) -> None:
     """Writes one row per fit, seed and metric, in a fixed order.
 
     Args:
         metrics: The ``metrics.json`` files.
         table: CSV file to write; an unknown value is an empty cell.
+        summary: Another, with one row per fit: mean, spread and worst over seeds of the main
+            numbers, beside the published ones.
 
     Raises:
         FileNotFoundError: If one of the files is missing.
@@ -35,13 +51,48 @@ def table_step(metrics: Iterable[Path], table: Path) -> None:
     """
     rows = [row for path in metrics for row in rows_of(path)]
     rows.sort(key=lambda row: (row["experiment"], row["fit"], row["seed"], row["metric"]))
+    _write(table, COLUMNS, rows)
+    if summary is not None:
+        _write(summary, SUMMARY_COLUMNS, summary_rows(rows))
+
+
+def summary_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One row per fit of an experiment from rows of the tidy table."""
+    grouped: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        key = tuple(str(row[name]) for name in SUMMARY_COLUMNS[:4])
+        grouped.setdefault(key, []).append(row)
+    return [
+        dict(zip(SUMMARY_COLUMNS, key, strict=False)) | _summary(group)
+        for key, group in grouped.items()
+    ]
+
+
+def _summary(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    rows = list(rows)
+    lines = {line.metric: line for line in summarise(rows)}
+    cells: dict[str, Any] = dict.fromkeys(SUMMARY_COLUMNS[4:])
+    cells["seeds"] = " ".join(str(seed) for seed in sorted({row["seed"] for row in rows}))
+    if "weights_r2" in lines:
+        cells["weights_r2_ceiling"] = lines["weights_r2"].ceiling
+    for name in _PUBLISHED:
+        cells[f"{name}_published"] = lines[name].published if name in lines else None
+    for name in _SUMMARISED:
+        if name in lines:
+            line = lines[name]
+            cells[f"{name}_mean"], cells[f"{name}_spread"] = line.mean, line.spread
+            cells[f"{name}_worst"] = line.worst
+    return cells
+
+
+def _write(path: Path, columns: tuple[str, ...], rows: Iterable[Mapping[str, Any]]) -> None:
     with (
-        atomic_path(table) as scratch,
+        atomic_path(path) as scratch,
         scratch.open("w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([row[column] for column in COLUMNS] for row in rows)
+        writer.writerow(columns)
+        writer.writerows([row[column] for column in columns] for row in rows)
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:

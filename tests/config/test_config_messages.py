@@ -271,3 +271,12 @@ def test_the_paper_s_experiment_is_as_published() -> None:
         (10, 1, 2),
         (10, 2, 2),
     ]
+
+
+def test_a_collection_cannot_have_the_name_of_a_rule(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "experiments: {fig_2: [42]}\ncollections: {train: {experiments: {fig_2: [42]}}}\n"
+    )
+    with pytest.raises(ConfigError, match=r"collections\.train: the name is that of a rule"):
+        load_workflow(path)

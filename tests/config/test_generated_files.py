@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from neuralgnn.config.experiment import Figure
+from neuralgnn.config.inherit import read_experiment
 from neuralgnn.config.schema import documents, schema
 from neuralgnn.plot.figures import FIGURES
 
@@ -24,9 +25,11 @@ def test_a_generated_file_is_in_step_with_the_models(name: str) -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "config").rglob("*.yaml")), ids=lambda p: p.stem)
 def test_the_schema_accepts_the_files_that_come_with_the_project(path: Path) -> None:
-    kind = "experiment" if path.parent.name == "experiments" else "workflow"
+    experiment = path.parent.name == "experiments"
+    values = read_experiment(path).values if experiment else yaml.safe_load(path.read_text())
 
-    jsonschema.Draft202012Validator(schema(kind)).validate(yaml.safe_load(path.read_text()))
+    kind = "experiment" if experiment else "workflow"
+    jsonschema.Draft202012Validator(schema(kind)).validate(values)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from neuralgnn.plot.figures import FIGURES
+from neuralgnn.plot.figures import FIGURES, Need
 from neuralgnn.plot.figures.summary import collect_scores
 from neuralgnn.plot.save import save_figure
 from neuralgnn.plot.style import style
@@ -27,13 +27,22 @@ PANELS = {
     "supp_4": "abcd",
     "supp_5": "abcdefghij",
     "supp_6": "abcdefghij",
+    "supp_7": "abcde",
+    "supp_7_progress": "ab",
+    "supp_8": "abcdef",
+    "supp_9": "ab",
+    "supp_10": "abcde",
+    "supp_11": "bcdefgh",
+    "supp_12": "bcdefgh",
+    "assemblies": "",
     "identifiability": "ab",
     "summary": "",
 }
 
 
 def draw(name: str, data: Data) -> Figure:
-    return FIGURES[name].function({need: data[need] for need in FIGURES[name].needs})
+    needs = FIGURES[name].needs
+    return FIGURES[name].function({need: data[Need.of(need).store] for need in needs})
 
 
 def letters(figure: Figure) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from neuralgnn.data import write_json
-from neuralgnn.steps.table import COLUMNS, read_table, table_step
+from neuralgnn.steps.table import COLUMNS, SUMMARY_COLUMNS, read_table, summary_rows, table_step
 
 
 def metrics(folder: Path, seed: int, **values: float | None) -> Path:
@@ -42,3 +42,25 @@ def test_a_file_of_another_form_is_refused_by_name(tmp_path: Path) -> None:
         table_step([tmp_path / "x.json"], tmp_path / "t.csv")
 
     assert not (tmp_path / "t.csv").exists()
+
+
+def test_the_summary_has_mean_spread_and_worst_over_the_seeds_of_a_fit() -> None:
+    def row(seed: int, metric: str, value: float | None, **more: float) -> dict[str, Any]:
+        about = {"experiment": "fig_2", "fit": "varpro", "trainer": "varpro", "target": "drift"}
+        known = {"published": None, "ceiling": None} | more
+        return about | {"seed": seed, "metric": metric, "value": value} | known
+
+    rows = [
+        *(row(seed, "weights_r2", r2, ceiling=1.0) for seed, r2 in ((42, 0.9), (43, 0.8))),
+        *(row(seed, "fit_seconds", s) for seed, s in ((42, 10.0), (43, 30.0))),
+        row(42, "weights_r2_published_correction", 0.95, published=0.97),
+    ]
+    (summary,) = summary_rows(rows)
+
+    assert summary["seeds"] == "42 43"
+    assert summary["weights_r2_mean"] == pytest.approx(0.85)
+    assert summary["weights_r2_spread"] == pytest.approx(0.0707, abs=1e-4)
+    assert (summary["weights_r2_worst"], summary["fit_seconds_worst"]) == (0.8, 30.0)
+    assert summary["weights_r2_published_correction_published"] == 0.97
+    assert summary["type_accuracy_mean"] is None
+    assert tuple(summary) == SUMMARY_COLUMNS

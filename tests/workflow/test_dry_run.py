@@ -36,21 +36,42 @@ def test_a_dry_run_plans_a_job_for_every_fit_seed_and_figure(
     assert not (tmp_path / "results").exists()
 
 
-@pytest.mark.parametrize("name", ["fly", "fly_test"])
-def test_the_fly_is_planned_from_simulation_to_its_table(
-    tmp_path: Path, snakemake: Run, name: str
+def test_a_collection_is_built_by_its_name_and_plans_only_its_own(
+    tmp_path: Path, snakemake: Run, config: Callable[..., Path]
 ) -> None:
-    path = ROOT / "config" / f"{name}.yaml"
-    values = yaml.safe_load(path.read_text())
+    more = "collections: {pair: {experiments: {supp_3: [42, 7]}, figures: [supp_4]}}\n"
+    path = config(("overrides:", f"{more}\noverrides:"))
 
-    run = snakemake("--dry-run", "fly", folder=tmp_path, config=path)
+    planned = jobs(snakemake("pair", "--dry-run", folder=tmp_path, config=path).stdout)
+
+    assert planned["simulate"] == planned["train"] == planned["analyse"] == 2
+    assert planned["figure"] == planned["table"] == planned["report"] == 1
+    default = jobs(snakemake("--dry-run", folder=tmp_path, config=path).stdout)
+    assert default["simulate"] == 2
+
+
+def test_every_collection_of_the_project_can_be_planned(tmp_path: Path, snakemake: Run) -> None:
+    path = ROOT / "config" / "config.yaml"
+    for name, part in yaml.safe_load(path.read_text())["collections"].items():
+        run = snakemake(name, "--dry-run", folder=tmp_path, config=path)
+        planned = jobs(run.stdout)
+
+        assert run.returncode == 0, run.stdout
+        assert planned["figure"] == len(part["figures"])
+
+
+def test_the_fly_has_a_simulation_and_an_analysis_of_its_own(
+    tmp_path: Path, snakemake: Run
+) -> None:
+    path = ROOT / "config" / "fly_test.yaml"
+
+    run = snakemake("--dry-run", folder=tmp_path, config=path)
     planned = jobs(run.stdout)
 
     assert run.returncode == 0, run.stdout
-    n_seeds = sum(map(len, values["experiments"].values()))
-    assert planned["simulate"] == planned["train"] == planned["analyse_graph"] == n_seeds
-    assert planned["figure"] == len(values["figures"])
-    assert planned["fly_table"] == 1 and "analyse" not in planned
+    assert planned["simulate_fly"] == planned["train"] == planned["analyse_graph"] == 2
+    assert planned["figure"] == 4 and planned["figure_of_fit"] == 2
+    assert "analyse" not in planned and "simulate" not in planned
 
 
 def test_an_experiment_that_no_figure_shows_is_drawn_all_the_same(

@@ -6,14 +6,13 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 from neuralgnn.config.errors import ConfigError
-from neuralgnn.plot.figures import FIGURES
+from neuralgnn.plot.figures import FIGURES, Need
 from neuralgnn.steps.code import code_digest
 from neuralgnn.config.fly import checkpoint_path
 from neuralgnn.steps.folders import FitFolder
 from neuralgnn.steps.project import (
     experiments_without_figure,
-    figure_fit,
-    fit_seeds,
+    figure_sources,
     fits,
     open_project,
 )
@@ -58,9 +57,10 @@ TEST_RECORDING = f"{SEED}/test.zarr/zarr.json"
 FIT = FitFolder(Path(SEED) / "{fit}")
 FIGURE = f"{RESULTS}/figures/{{figure}}"
 FIT_FIGURE = f"{SEED}/{{fit}}/figures/{{figure}}"
-METRICS_TABLE = f"{RESULTS}/tables/metrics.csv"
-FLY_TABLE = f"{RESULTS}/tables/fly.csv"
-REPORT = f"{RESULTS}/report.html"
+TABLE = f"{RESULTS}/tables/{{part}}.csv"
+SUMMARY = f"{RESULTS}/tables/{{part}}_summary.csv"
+PAGE = f"{RESULTS}/{{page}}.html"
+REPORT = PAGE.format(page="report")
 STATE = f"{RESULTS}/.state/{{experiment}}/seed_{{seed}}/{{fit}}"
 LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
@@ -72,6 +72,8 @@ wildcard_constraints:
     fit="[a-z][a-z0-9_]*",
     network="[a-z][a-z0-9_]*",
     figure="|".join(FIGURES),
+    part="|".join(["metrics", *PROJECT.workflow.collections]),
+    page="|".join(["report", *PROJECT.workflow.collections]),
 
 
 # Experiments whose neurons are connected by a given graph have an analysis of their own.
@@ -158,7 +160,25 @@ def checkpoint_file_of(wildcards):
     return [str(path)] if path is not None and path.is_file() else []
 
 
-# Targets.
+# Targets. A part of the run is the default one (None) or a collection, by its name.
+
+
+def part_of(name):
+    """Settings of a part, whose table is called ``metrics`` and page ``report`` by default."""
+    collections = PROJECT.workflow.collections
+    return (
+        PROJECT.workflow if name in (None, "metrics", "report") else collections[name]
+    )
+
+
+def part_target(name):
+    """Everything that a collection has: figures, tables, page."""
+    return [
+        *all_figures(name),
+        TABLE.format(part=name),
+        SUMMARY.format(part=name),
+        PAGE.format(page=name),
+    ]
 
 
 def all_recordings():
@@ -173,72 +193,80 @@ def all_models():
     return of_all_fits(FIT.model)
 
 
-def all_metrics():
-    return of_all_fits(FIT.metrics)
+def all_metrics(name=None):
+    return of_all_fits(FIT.metrics, name)
 
 
-def graph_metrics():
-    return [
-        str(FIT.metrics).format(experiment=experiment, seed=seed, fit=fit)
-        for experiment, seed, fit in fits(PROJECT)
-        if experiment in GRAPHS
-    ]
-
-
-def all_figures():
+def all_figures(name=None):
     """The chosen figures; an experiment that none of them shows gets two for every fit."""
-    chosen = [
-        f"{FIGURE}.pdf".format(figure=figure) for figure in PROJECT.workflow.figures
-    ]
+    part = part_of(name)
+    chosen = [f"{FIGURE}.pdf".format(figure=figure) for figure in part.figures]
     return chosen + [
         f"{FIT_FIGURE}.pdf".format(
             experiment=experiment, seed=seed, fit=fit, figure=figure
         )
-        for experiment, seed, fit in fits(PROJECT)
-        if experiment in experiments_without_figure(PROJECT)
+        for experiment, seed, fit in fits(PROJECT, part)
+        if experiment in experiments_without_figure(PROJECT, part)
         for figure in (
             ("fly", "fly_rollout") if experiment in GRAPHS else ("fig_2", "supp_2")
         )
     ]
 
 
-def of_all_fits(pattern):
+def of_all_fits(pattern, name=None):
     return [
         str(pattern).format(experiment=experiment, seed=seed, fit=fit)
-        for experiment, seed, fit in fits(PROJECT)
+        for experiment, seed, fit in fits(PROJECT, part_of(name))
     ]
 
 
+def table_inputs(wildcards):
+    return all_metrics(wildcards.part)
+
+
+def page_inputs(wildcards):
+    """Figures, numbers and table of a page."""
+    name = wildcards.page
+    table = TABLE.format(part="metrics" if name == "report" else name)
+    return {"figures": all_figures(name), "metrics": all_metrics(name), "table": table}
+
+
+def page_titles(wildcards):
+    return {
+        name: PROJECT.experiments[name].title
+        for name in sorted(part_of(wildcards.page).experiments)
+    }
+
+
 def figure_inputs(wildcards):
-    """Stores of the fit that a figure shows."""
+    """Stores that a figure shows, and the table if it shows that."""
     spec = FIGURES[wildcards.figure]
-    if not spec.experiment:
-        return {"metrics": METRICS_TABLE}
-    fit = figure_fit(wildcards.figure, PROJECT.experiments[spec.experiment])
-    seed = fit_seeds(PROJECT, spec.experiment, fit)[0]
-    return stores(spec, experiment=spec.experiment, seed=seed, fit=fit)
+    files = {
+        need: need_file(need, experiment=experiment, seed=seed, fit=fit)
+        for need, (experiment, seed, fit) in figure_sources(
+            PROJECT, wildcards.figure
+        ).items()
+    }
+    if "metrics" in spec.needs:
+        files["metrics"] = TABLE.format(part=spec.table)
+    return files
 
 
 def fit_figure_inputs(wildcards):
     """Stores of the given fit."""
     experiment_of(wildcards), fit_of(wildcards)
-    return stores(
-        FIGURES[wildcards.figure],
-        experiment=wildcards.experiment,
-        seed=wildcards.seed,
-        fit=wildcards.fit,
-    )
+    of = {name: wildcards[name] for name in ("experiment", "seed", "fit")}
+    return {need: need_file(need, **of) for need in FIGURES[wildcards.figure].needs}
 
 
-def stores(spec, **of):
-    """What a figure needs, as files; stores of changed networks by their common list."""
-    files = {"activity": RECORDING}
-    return {
-        need: str(
-            FIT.changed if need.startswith("changed_") else files.get(need, store(need))
-        ).format(**of)
-        for need in spec.needs
-    }
+def need_file(name, **of):
+    """What a figure needs, as a file; stores of changed networks by their common list."""
+    kind = Need.of(name).store
+    if kind == "activity":
+        pattern = RECORDING
+    else:
+        pattern = FIT.changed if kind.startswith("changed_") else store(kind)
+    return str(pattern).format(**of)
 
 
 def figure_code(wildcards):

@@ -2,38 +2,16 @@
 
 
 rule table:
-    """Collects the numbers of all fits in one tidy table."""
+    """Collects the numbers of all fits: one tidy table, and one with a row for each fit."""
     input:
-        metrics=all_metrics(),
+        metrics=table_inputs,
     output:
-        table=report(METRICS_TABLE, caption="../report/metrics.rst", category="Numbers"),
+        table=report(TABLE, caption="../report/metrics.rst", category="Numbers"),
+        summary=SUMMARY,
     log:
-        f"{LOGS}/table.log",
+        f"{LOGS}/table/{{part}}.log",
     benchmark:
-        f"{BENCHMARKS}/table.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
-        gpu=0,
-    params:
-        code=code_digest("neuralgnn.steps.table"),
-    script:
-        "../scripts/table.py"
-
-
-rule fly_table:
-    """Collects the numbers of the fits on graphs in a table of their own."""
-    input:
-        metrics=graph_metrics(),
-    output:
-        table=FLY_TABLE,
-    log:
-        f"{LOGS}/fly_table.log",
-    benchmark:
-        f"{BENCHMARKS}/fly_table.tsv"
+        f"{BENCHMARKS}/table/{{part}}.tsv"
     conda:
         ENVIRONMENT
     threads: 1
@@ -50,15 +28,13 @@ rule fly_table:
 rule report:
     """Writes the report: figures with captions, our numbers beside the published ones."""
     input:
-        figures=all_figures(),
-        metrics=all_metrics(),
-        table=METRICS_TABLE,
+        unpack(page_inputs),
     output:
-        report=REPORT,
+        report=PAGE,
     log:
-        f"{LOGS}/report.log",
+        f"{LOGS}/report/{{page}}.log",
     benchmark:
-        f"{BENCHMARKS}/report.tsv"
+        f"{BENCHMARKS}/report/{{page}}.tsv"
     conda:
         ENVIRONMENT
     threads: 1
@@ -67,10 +43,7 @@ rule report:
         runtime=10,
         gpu=0,
     params:
-        titles={
-            name: PROJECT.experiments[name].title
-            for name in sorted(PROJECT.experiments)
-        },
+        titles=page_titles,
         benchmarks=BENCHMARKS,
         code=code_digest("neuralgnn.steps.report"),
     script:

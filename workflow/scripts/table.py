@@ -7,4 +7,8 @@ from neuralgnn.steps.job import job
 with job(snakemake.log[0]):
     from neuralgnn.steps.table import table_step
 
-    table_step(map(Path, snakemake.input["metrics"]), Path(snakemake.output["table"]))
+    table_step(
+        map(Path, snakemake.input["metrics"]),
+        Path(snakemake.output["table"]),
+        summary=Path(snakemake.output["summary"]),
+    )

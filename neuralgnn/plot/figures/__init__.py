@@ -1,6 +1,6 @@
 """The figures by name: what each needs, what its caption says, and the function that draws it."""
 
-__all__ = ["FIGURES", "FigureSpec"]
+__all__ = ["FIGURES", "FigureSpec", "Need"]
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,18 +12,41 @@ if TYPE_CHECKING:  # listing the figures needs no matplotlib
 
 
 @dataclass(frozen=True)
+class Need:
+    """One thing that a figure needs, by its name ``store``, ``experiment__store`` or
+    ``experiment__fit__store``.
+
+    Args:
+        store: Store of the analysis; or ``activity``, ``metrics``.
+        experiment: Experiment that it is of; empty: that of the figure.
+        fit: Fit that it is of; empty: the first that has such a store.
+    """
+
+    store: str
+    experiment: str = ""
+    fit: str = ""
+
+    @classmethod
+    def of(cls, name: str) -> "Need":
+        """Takes a name apart."""
+        *owner, store = name.split("__")
+        return cls(store, *owner)
+
+
+@dataclass(frozen=True)
 class FigureSpec:
     """One figure.
 
     Args:
         module: Module below this package; its ``figure`` draws the figure.
         needs: Names of what ``figure`` finds in its mapping: ``activity`` is a stretch of the
-            recording, dims ``(time, neuron)``; ``metrics`` the rows of the table of all metrics;
-            the others are stores of the analysis.
+            recording, dims ``(time, neuron)``; ``metrics`` the rows of a table of metrics;
+            the others are stores of the analysis, see :class:`Need`.
         experiment: Experiment that is shown; empty for figures of several experiments.
         caption: What the figure shows, in sentences, for the report.
         per_fit: Whether any fit of any experiment can be shown this way.
         graph: Whether it shows fits on a given graph, whose analysis leaves other stores.
+        table: Collection whose table of metrics is meant; ``metrics``: the default one.
     """
 
     module: str
@@ -32,6 +55,13 @@ class FigureSpec:
     caption: str
     per_fit: bool = True
     graph: bool = False
+    table: str = "metrics"
+
+    @property
+    def experiments(self) -> tuple[str, ...]:
+        """Every experiment that is shown, each once."""
+        owners = (Need.of(name).experiment or self.experiment for name in self.needs)
+        return tuple(dict.fromkeys(owner for owner in owners if owner))
 
     @property
     def function(self) -> "Callable[..., Figure]":
@@ -40,6 +70,17 @@ class FigureSpec:
 
 
 _OVERVIEW = ("activity", "weights", "functions", "embedding")
+_OVERVIEW_CAPTION = (
+    "b, Activity of 100 of the neurons, coloured by type. c, True and d, learned connectivity "
+    "on one colour scale, row: receiving, column: sending neuron; insets enlarge the first 20 "
+    "rows and columns. e, Learned against true weights of all connections as counts per bin. "
+    "f, Latent vectors, coloured by true type. g, Update function of every neuron over the "
+    "true ones (grey). h, Transfer function over the true one (grey). Grey bands below g and "
+    "h: how often the activity takes each value; lines in them: range in which functions "
+    "are compared. Inset in g: the middle of the range, where types differ."
+)
+_LENGTHS = (*(f"supp_7_{k}k" for k in (10, 20, 30, 40, 50)), "fig_2")
+_FILLINGS = (*(f"supp_8_{share}" for share in (5, 10, 20, 50)), "fig_2")
 _ROLLOUT = (
     "a, Activity of ten neurons, simulated (grey) and predicted (colour: neuron type) from one "
     "held-out state, the one with the median R² at the last marked frame. b, c, Predicted against "
@@ -56,18 +97,17 @@ _CHANGED = (
     "against simulated activity at the marked frames from all starts. g–j, The same for published."
 )
 
+
+def _of(owners: tuple[str, ...], *stores: str) -> tuple[str, ...]:
+    return tuple(f"{owner}__{store}" for owner in owners for store in stores)
+
+
 FIGURES: dict[str, FigureSpec] = {
     "fig_2": FigureSpec(
         "fig_2",
         _OVERVIEW,
         "fig_2",
-        "b, Activity of 100 of the neurons, coloured by type. c, True and d, learned connectivity "
-        "on one colour scale, row: receiving, column: sending neuron; insets enlarge the first 20 "
-        "rows and columns. e, Learned against true weights of all connections as counts per bin. "
-        "f, Latent vectors, coloured by true type. g, Update function of every neuron over the "
-        "true ones (grey). h, Transfer function over the true one (grey). Grey bands below g and "
-        "h: how often the activity takes each value; lines in them: range in which functions "
-        "are compared. Inset in g: the middle of the range, where types differ.",
+        _OVERVIEW_CAPTION,
     ),
     "supp_1": FigureSpec(
         "supp_1",
@@ -93,6 +133,72 @@ FIGURES: dict[str, FigureSpec] = {
     "supp_4": FigureSpec("supp_4", ("rollout", "functions"), "supp_3", _ROLLOUT),
     "supp_5": FigureSpec("supp_5", ("changed_supp_5", "functions"), "fig_2", _CHANGED),
     "supp_6": FigureSpec("supp_6", ("changed_supp_6", "functions"), "fig_2", _CHANGED),
+    "supp_7": FigureSpec(
+        "supp_7",
+        _of(_LENGTHS, "weights", "functions", "embedding", "identifiability"),
+        "",
+        "The network of figure 2 recorded for different times, one column each. a, Learned "
+        "against true weights as counts per bin, with raw R² and slope. b, Update and c, transfer "
+        "functions over the true ones (grey). d, Latent vectors, coloured by true type, with the "
+        "number of clusters found and their accuracy. e, Eigenvalues of the Gram matrix of ψ(x): "
+        "a short recording explores few directions well; the others carry a signal so weak that "
+        "only an almost exact ψ makes their weights known.",
+        per_fit=False,
+    ),
+    "supp_7_progress": FigureSpec(
+        "supp_7_progress",
+        _of(_LENGTHS, "weights", "identifiability", "sgd__montage"),
+        "",
+        "a, R² of the weights over the steps of the trainer sgd, by length of the recording. "
+        "b, R² at the end of both trainers beside the published values; lines: the largest value "
+        "that the recording permits.",
+        per_fit=False,
+    ),
+    "supp_8": FigureSpec(
+        "supp_8",
+        _of(_FILLINGS, "activity", "weights", "functions", "embedding"),
+        "",
+        "Networks with a share of the connections, one column each; the fit is not told which. "
+        "a, Activity of 25 neurons, coloured by type. b, True connectivity. c, Learned against "
+        "true weights with raw R² and slope. d, Update and e, transfer functions over the true "
+        "ones (grey). f, Latent vectors, coloured by true type.",
+        per_fit=False,
+    ),
+    "supp_9": FigureSpec(
+        "supp_9",
+        _of(_FILLINGS, "weights", "identifiability", "sgd__montage"),
+        "",
+        "a, R² of the weights over the steps of the trainer sgd, by share of connections. b, R² "
+        "at the end of both trainers beside the published values; lines: the largest value that "
+        "the recording permits.",
+        per_fit=False,
+    ),
+    "supp_10": FigureSpec(
+        "supp_10",
+        _of(
+            ("supp_10__varpro", "supp_10__varpro_recorded"),
+            *("activity", "weights", "functions", "embedding", "identifiability"),
+        ),
+        "",
+        "Process noise of 7.2 per step. Left, fitted to the simulator's noise-free drift, as "
+        "published; right, to the finite difference of the same activity, which is all that a "
+        "recording gives. a, Activity of 25 neurons. b, Learned against true weights with raw "
+        "R², slope and the largest R² that unbiased weights can have (Cramér-Rao). c, Update and "
+        "d, transfer functions over the true ones (grey). e, Latent vectors, coloured by true "
+        "type.",
+        per_fit=False,
+    ),
+    "supp_11": FigureSpec("supp_11", _OVERVIEW, "supp_11", _OVERVIEW_CAPTION),
+    "supp_12": FigureSpec("supp_12", _OVERVIEW, "supp_12", _OVERVIEW_CAPTION),
+    "assemblies": FigureSpec(
+        "summary",
+        ("metrics",),
+        "",
+        "Every assembly: our numbers (dots, one per seed; colour: trainer) beside the published "
+        "ones (open diamonds). Short lines: the largest value that the recording permits.",
+        per_fit=False,
+        table="assemblies",
+    ),
     "identifiability": FigureSpec(
         "identifiability",
         ("identifiability", "weights"),
