@@ -88,7 +88,9 @@ def make_case(
     model = copy.deepcopy(model).to(device).eval()
     known = None if truth is None else Truth.from_dataset(truth)
     # If psi differs between senders in one description, the other is scaled per sender too.
-    per_sender = model.transfer_input == "sender" or (known is not None and known.kind != "shared")
+    per_sender = model.transfer_input != "activity" or (
+        known is not None and known.kind != "shared"
+    )
     return Case(
         recording=recording,
         model=model,

@@ -30,7 +30,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from neuralgnn.analyse.evaluate import transfer_at
 from neuralgnn.analyse.gauge import Canonical
 from neuralgnn.analyse.rollout import Drift, learned_drift
 from neuralgnn.models.assembly import AssemblyGNN
@@ -113,7 +112,6 @@ def _changed_drift(
     with torch.no_grad():
         changed.embedding.copy_(model.embedding[torch.tensor(sources)])
         changed.weight.copy_(weight)
-        silent = transfer_at(changed, np.zeros((1, model.n_neurons)))[0]
         offset = torch.tensor(fitted.absorbed[sources]).to(weight)
-        offset -= changed.connectivity() @ torch.tensor(silent).to(weight)
+        offset -= changed.inflow(weight.new_zeros(1, len(weight)))[0]
     return learned_drift(changed, offset=offset)

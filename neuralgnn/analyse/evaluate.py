@@ -1,6 +1,6 @@
 """Model functions from arrays to arrays, in blocks of bounded memory. Axes: M rows, N neurons."""
 
-__all__ = ["drift_at", "transfer_at", "update_at"]
+__all__ = ["drift_at", "pair_terms_at", "transfer_at", "update_at"]
 
 from collections.abc import Callable
 
@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from neuralgnn.models.assembly import AssemblyGNN
+from neuralgnn.models.pair import PairTransfer
 
 _BLOCK_BYTES = 256 * 2**20  # of hidden activations held at a time
 
@@ -19,9 +20,33 @@ def update_at(model: AssemblyGNN, x: Float[np.ndarray, "M N"]) -> Float[np.ndarr
     return _in_blocks(model, model.self_update, x)
 
 
-def transfer_at(model: AssemblyGNN, x: Float[np.ndarray, "M S"]) -> Float[np.ndarray, "M S"]:
-    """Evaluates psi column by column; a function shared by all neurons takes any S columns."""
-    return _in_blocks(model, model.sent, x)
+def transfer_at(
+    model: AssemblyGNN, x: Float[np.ndarray, "M S"], *, receiver: int | None = None
+) -> Float[np.ndarray, "M S"]:
+    """Evaluates psi column by column; a function shared by all neurons takes any S columns.
+
+    Args:
+        model: The model.
+        x: Activity.
+        receiver: Neuron that receives; None: one of the sender's own kind.
+    """
+    if receiver is None:
+        return _in_blocks(model, model.sent, x)
+    return _in_blocks(model, lambda block: model.sent_to(receiver, block), x)
+
+
+def pair_terms_at(
+    model: AssemblyGNN, x: Float[np.ndarray, "M N"]
+) -> tuple[Float[np.ndarray, "N C"], Float[np.ndarray, "C M N"]]:
+    """Shares of every receiver and the ``C`` terms of every sender, of a psi of both."""
+    assert isinstance(model.transfer, PairTransfer)
+    with torch.no_grad():
+        shares = model.transfer.receiver_shares(model.embedding).cpu().numpy().astype(np.float64)
+    terms = [
+        _in_blocks(model, lambda block, term=term: term(model.sender_state(block)), x)
+        for term in model.transfer.terms
+    ]
+    return shares, np.stack(terms)
 
 
 def drift_at(model: AssemblyGNN, x: Float[np.ndarray, "M N"]) -> Float[np.ndarray, "M N"]:
@@ -29,7 +54,11 @@ def drift_at(model: AssemblyGNN, x: Float[np.ndarray, "M N"]) -> Float[np.ndarra
     with torch.no_grad():
         connectivity = model.connectivity().T
         return _in_blocks(
-            model, lambda block: model.self_update(block) + model.sent(block) @ connectivity, x
+            model,
+            lambda block: (
+                model.self_update(block) + model.inflow(block, connectivity=connectivity)
+            ),
+            x,
         )
 
 

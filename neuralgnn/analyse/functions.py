@@ -30,6 +30,8 @@ from neuralgnn.analyse.gauge import Canonical, Function, visited_range
 from neuralgnn.analyse.labels import about
 
 _POINTS = 400
+_RECEIVERS = 24  # towards which a psi that depends on the receiver is compared
+_RECEIVERS_PER_TYPE = 5  # that a type's transfer functions are the median of
 _MARGIN = 0.05  # of the visited range, shown beyond its ends
 _OUTER = 0.2  # share of the visited range, at either end, that the decay is read from
 
@@ -67,7 +69,10 @@ def update_error(
 def transfer_error(
     fitted: Canonical, true: Canonical, activity: Float[np.ndarray, "T N"], *, quantile: float
 ) -> dict[str, float]:
-    """Relative error of psi; of a psi of each sender, the mean over senders.
+    """Relative error of psi: mean over senders (and receivers), and the ``worst``.
+
+    If psi depends on the receiver in either description, senders are compared towards some
+    receivers, evenly spread over all neurons.
 
     Args:
         fitted: The model in the canonical gauge.
@@ -77,12 +82,26 @@ def transfer_error(
     """
     per_sender = max(len(fitted.gauge.scale), len(true.gauge.scale)) > 1
     weighted, uniform = _points(activity, per_sender=per_sender, quantile=quantile)
-    errors = relative_error(fitted.transfer(weighted), true.transfer(weighted))
-    even = relative_error(fitted.transfer(uniform), true.transfer(uniform))
+    receivers = _some_receivers(fitted, true)
+    errors, even = (
+        np.stack(
+            [relative_error(fitted.transfer_to(i, x), true.transfer_to(i, x)) for i in receivers]
+        )
+        for x in (weighted, uniform)
+    )
     return {
         "transfer_error": float(errors.mean()),
+        "transfer_error_worst": float(errors.max()),
         "transfer_error_uniform": float(even.mean()),
     }
+
+
+def _some_receivers(fitted: Canonical, true: Canonical) -> list[int]:
+    """Neurons towards which transfer functions are compared; one where all are alike."""
+    n_neurons = len(fitted.weight)
+    if fitted.toward is None and true.toward is None:
+        return [0]
+    return np.linspace(0, n_neurons - 1, min(_RECEIVERS, n_neurons)).astype(int).tolist()
 
 
 def time_constants(
@@ -162,10 +181,37 @@ def functions_dataset(
         dataset["true_transfer"] = _curves(
             "type", _per_type(transfer, types), "true transfer", "1"
         )
+        if fitted.toward is not None or true.toward is not None:
+            curves = _pair_curves(fitted, grid, types)
+            dataset["learned_pair_transfer"] = _pairs("sender", curves, "learned transfer")
+            curves = _pair_curves(true, grid, types)
+            each = np.stack([_per_type(towards, types) for towards in curves])
+            dataset["true_pair_transfer"] = _pairs("type", each, "true transfer")
         dataset = dataset.assign_coords(
             type=("neuron", types.astype(np.int64), about("true type", "1"))
         )
     return dataset
+
+
+def _pair_curves(
+    description: Canonical, grid: Float[np.ndarray, " G"], types: Int[np.ndarray, " N"]
+) -> Float[np.ndarray, "K N G"]:
+    """Psi of every sender towards each type: the median of a few receivers of the type."""
+    x = np.repeat(grid[:, None], len(types), axis=1)
+    curves = []
+    for kind in np.unique(types):
+        members = np.flatnonzero(types == kind)
+        few = members[:: -(-len(members) // _RECEIVERS_PER_TYPE)]
+        towards = [description.transfer_to(i, x) for i in few.tolist()]
+        curves.append(np.median(towards, axis=0).T)
+    return np.stack(curves)
+
+
+def _pairs(
+    dim: str, values: Float[np.ndarray, "K S G"], title: str
+) -> tuple[tuple[str, str, str], Float[np.ndarray, "K S G"], dict[str, str]]:
+    attrs = about(f"{title} function by type of receiver", "1")
+    return ("receiver_type", dim, "activity"), values.astype(np.float32), attrs
 
 
 def _points(

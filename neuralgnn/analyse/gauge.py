@@ -20,12 +20,13 @@ So weights and functions of two descriptions can be compared only after the same
 * the sign of :math:`s_j` lets :math:`\psi_j` increase with activity (positive correlation).
 
 If one function is shared by all senders there is one s and one o, and the percentiles are those
-of all neurons together; otherwise each sender has its own. There is no third freedom: the part
-:math:`W_{ii} \psi_i(x_i)` that could move between phi and W does not exist, W having no diagonal.
+of all neurons together; otherwise each sender has its own, and where psi depends on the receiver
+too, each pair: :math:`s_{ij}, o_{ij}`, over the activity of its sender. There is no third freedom:
+the part :math:`W_{ii} \psi_i(x_i)` that could move between phi and W does not exist, W having no
+diagonal.
 
 The true description, :math:`\phi_i` and :math:`g_i W_{ij}` with :math:`\psi_{ij}`, goes through
-the same functional. Where the true psi depends on the receiver too, each type of receiver has
-scales and offsets of its own, hence so have the rows of W.
+the same functional; what its psi takes from the receiver is the receiver's type.
 
 The published procedure (median of psi on the last fifth of ±1.5 standard deviations, then a
 division by the gain 10) is in :func:`published_plateau`. It assumes that psi saturates there:
@@ -51,7 +52,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from neuralgnn.analyse.evaluate import transfer_at, update_at
+from neuralgnn.analyse.evaluate import pair_terms_at, transfer_at, update_at
 from neuralgnn.analyse.truth import Truth
 from neuralgnn.models.assembly import AssemblyGNN
 
@@ -60,6 +61,7 @@ _GRID_POINTS = 2001
 _GRID_POINTS_PER_SENDER = 401
 
 Function = Callable[[Float[np.ndarray, "M S"]], Float[np.ndarray, "M S"]]
+Toward = Callable[[int, Float[np.ndarray, "M S"]], Float[np.ndarray, "M S"]]
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,11 @@ class Canonical:
         weight: Effective weights W s (times the gain, where one is known), zero diagonal
             [activity/time unit].
         update: phi of every neuron, column by column, with the absorbed offset.
-        transfer: psi of every sender, column by column; of one column for a shared function.
-        gauge: What was taken out; of receivers of type 0 if psi depends on the receiver.
+        transfer: psi of every sender, column by column; of one column for a shared function. If
+            psi depends on the receiver, what a neuron sends to one of its own kind.
+        gauge: What was taken out of this psi.
         absorbed: What phi of each neuron gained, the sum of W o [activity/time unit].
+        toward: psi of every sender towards one receiver, where it depends on the receiver.
     """
 
     weight: Float[np.ndarray, "N N"]
@@ -93,6 +97,11 @@ class Canonical:
     transfer: Function
     gauge: Gauge
     absorbed: Float[np.ndarray, " N"]
+    toward: Toward | None = None
+
+    def transfer_to(self, receiver: int, x: Float[np.ndarray, "M S"]) -> Float[np.ndarray, "M S"]:
+        """Evaluates psi of every sender towards a receiver."""
+        return self.transfer(x) if self.toward is None else self.toward(receiver, x)
 
     def update_curves(self, grid: Float[np.ndarray, " G"]) -> Float[np.ndarray, "N G"]:
         """Evaluates phi of every neuron on a common grid of activity."""
@@ -114,6 +123,8 @@ def canonical(
         per_sender: Whether each sender has a scale of its own; None: if the model's psi depends
             on the sender. To be set where the *other* description depends on it.
     """
+    if model.transfer_input == "pair":
+        return _canonical_pair(model, activity)
     per_sender = model.transfer_input == "sender" if per_sender is None else per_sender
 
     def transfer(x: Float[np.ndarray, "M S"]) -> Float[np.ndarray, "M S"]:
@@ -130,6 +141,40 @@ def canonical(
         transfer=lambda x: (transfer(x) - gauge.offset) / gauge.scale,
         gauge=gauge,
         absorbed=absorbed,
+    )
+
+
+def _canonical_pair(model: AssemblyGNN, activity: Float[np.ndarray, "T N"]) -> Canonical:
+    """A model whose psi depends on the receiver: scale and offset of every pair."""
+    low, high = visited_range(activity, per_sender=True)
+    rest = np.zeros((1, len(low)))
+    grid = np.linspace(low, high, _GRID_POINTS_PER_SENDER)
+    shares, terms = pair_terms_at(model, np.concatenate([rest, grid]))
+
+    def gauge_of(receiver: int) -> Gauge:
+        values = np.tensordot(shares[receiver], terms, axes=1)  # (1 + G, N)
+        return _gauge_of(grid, values[1:], rest=values[0])
+
+    weight = model.weight.detach().cpu().numpy().astype(np.float64)
+    np.fill_diagonal(weight, 0.0)
+    absorbed = np.zeros(len(weight))
+    for receiver, row in enumerate(weight):
+        gauge = gauge_of(receiver)
+        absorbed[receiver] = row @ gauge.offset
+        row *= gauge.scale
+    own = find_gauge(lambda x: transfer_at(model, x), low, high)
+
+    def toward(receiver: int, x: Float[np.ndarray, "M S"]) -> Float[np.ndarray, "M S"]:
+        gauge = gauge_of(receiver)
+        return (transfer_at(model, x, receiver=receiver) - gauge.offset) / gauge.scale
+
+    return Canonical(
+        weight,
+        update=lambda x: update_at(model, x) + absorbed,
+        transfer=lambda x: (transfer_at(model, x) - own.offset) / own.scale,
+        gauge=own,
+        absorbed=absorbed,
+        toward=toward,
     )
 
 
@@ -158,12 +203,18 @@ def canonical_truth(
         absorbed[rows] = weight[rows] @ np.broadcast_to(gauge.offset, len(weight))
         weight[rows] *= gauge.scale
     own = find_gauge(truth.transfer, low, high) if truth.kind == "pair" else gauges[0]
+
+    def toward(receiver: int, x: Float[np.ndarray, "M S"]) -> Float[np.ndarray, "M S"]:
+        kind = int(truth.types[receiver])
+        return (truth.transfer(x, receiver=kind) - gauges[kind].offset) / gauges[kind].scale
+
     return Canonical(
         weight,
         update=lambda x: truth.update(x) + absorbed,
         transfer=lambda x: (truth.transfer(x) - own.offset) / own.scale,
-        gauge=gauges[0],
+        gauge=own,
         absorbed=absorbed,
+        toward=toward if truth.kind == "pair" else None,
     )
 
 
@@ -196,7 +247,18 @@ def find_gauge(
     n_points = _GRID_POINTS if len(low) == 1 else _GRID_POINTS_PER_SENDER
     grid = np.linspace(low, high, n_points)  # (G, S)
     offset = transfer(np.zeros((1, len(low))))[0]
-    values = transfer(grid) - offset
+    return _gauge_of(grid, transfer(grid), rest=offset)
+
+
+def _gauge_of(
+    grid: Float[np.ndarray, "G S"],
+    values: Float[np.ndarray, "G S"],
+    *,
+    rest: Float[np.ndarray, " S"],
+) -> Gauge:
+    """Gauge of functions tabulated on the visited range of each sender, and at rest."""
+    offset = rest
+    values = values - offset
     scale = np.abs(values).max(axis=0)
     increase = ((grid - grid.mean(axis=0)) * (values - values.mean(axis=0))).sum(axis=0)
     scale = np.where(scale > 1e-12 * (1 + np.abs(offset)), scale, 1.0)
@@ -212,7 +274,8 @@ def published_weights(
 ) -> Float[np.ndarray, "N N"]:
     """Learned weights as the published code corrects them: W p / gain.
 
-    Compare with the true W, not with the effective weights.
+    Compare with the true W, not with the effective weights. Of a psi that depends on the receiver
+    too, p is that of what a neuron sends to one of its own kind.
     Source: published code of Allier et al. 2026, ``apply_weight_correction``.
 
     Args:
@@ -221,7 +284,7 @@ def published_weights(
         method: How p is read off psi, see :func:`published_plateau`.
         gain: The gain that the published code divides by, whatever the true one.
     """
-    n_senders = model.n_neurons if model.transfer_input == "sender" else 1
+    n_senders = 1 if model.transfer_input == "activity" else model.n_neurons
     grid = published_grid(activity)
     plateau = published_plateau(
         transfer_at(model, np.repeat(grid[:, None], n_senders, axis=1)), method=method

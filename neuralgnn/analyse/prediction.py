@@ -79,14 +79,15 @@ def predict_changed(
     """
     starts, n_frames = _starts(case)
     x0 = _states(case, starts)
-    datasets, scores = [], {}
+    datasets, scores, horizon = [], {}, {}
     variants = _variants(case, change, representatives)
     for variant, (drift, weight) in variants.items():
         true_drift = placed(
             true_factory(weight=weight, types=change.types), device=str(case.device)
         )
-        learned = _run(case, drift, x0, n_frames)
-        dataset = _dataset(case, learned, _run(case, true_drift, x0, n_frames), starts)
+        learned, true = _run(case, drift, x0, n_frames), _run(case, true_drift, x0, n_frames)
+        dataset = _dataset(case, learned, true, starts)
+        horizon = horizon or _horizon_of_changed(case, drift, true_drift, true[0])
         attrs = about("true weight of the changed network", "1")
         dataset["weight"] = (("post", "pre"), weight.astype(np.float32), attrs)
         scores |= _scores(dataset, prefix=f"changed_{name}_{variant}")
@@ -100,7 +101,7 @@ def predict_changed(
     fractions = [float(share) for share in change.type_fractions]
     return (
         together.assign_coords(type=types).assign_attrs(
-            filling=change.filling, type_fractions=fractions
+            filling=change.filling, type_fractions=fractions, **horizon
         ),
         scores,
     )
@@ -179,16 +180,52 @@ def _predictability(
         with torch.no_grad():
             true = drift(torch.tensor(x, device=case.device).double()).cpu().numpy()
         rate_error = float(np.sqrt(((drift_at(case.model, x) - true) ** 2).mean()))
+    return _horizon(case, drift, x0, rate_error=rate_error, visited=case.activity)
+
+
+def _horizon(
+    case: Case,
+    drift: Drift,
+    x0: Float[Tensor, "S N"],
+    *,
+    rate_error: float,
+    visited: Float[np.ndarray, "T N"],
+) -> tuple[Float[np.ndarray, " S"], float]:
+    """Lyapunov exponents of a network, and the frames until an error of the rate fills it."""
     exponents = lyapunov_exponents(
         drift, x0.double(), dt=case.recording.dt, n_frames=case.config.lyapunov_frames
     )
     horizon = horizon_frames(
         rate_error,
-        spread=float(np.sqrt(case.activity.var(axis=1, dtype=np.float64).mean())),
+        spread=float(np.sqrt(visited.var(axis=1, dtype=np.float64).mean())),
         lyapunov=float(exponents.mean()),
         dt=case.recording.dt,
     )
     return exponents, horizon
+
+
+def _horizon_of_changed(
+    case: Case, learned: Drift, true: Drift, visited: Float32[np.ndarray, "F N"]
+) -> dict[str, float | None]:
+    """Attributes that say how far a changed network can be predicted at all.
+
+    Args:
+        case: The fit.
+        learned: The changed model's rate of change.
+        true: The changed true network's.
+        visited: States of the changed true network, in order of time.
+    """
+    late = torch.tensor(visited[len(visited) // 2 :], device=case.device)
+    with torch.no_grad():
+        error = float((learned(late) - true(late)).double().square().mean().sqrt())
+    exponents, horizon = _horizon(
+        case,
+        placed(true, device=str(case.device), dtype=torch.float64),
+        late[-1:],
+        rate_error=error,
+        visited=late.cpu().numpy(),
+    )
+    return {"lyapunov": finite(exponents.mean()), "horizon_frames": finite(horizon)}
 
 
 def _scores(dataset: xr.Dataset, *, prefix: str, with_spread: bool = False) -> dict[str, float]:

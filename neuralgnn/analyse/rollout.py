@@ -55,7 +55,10 @@ def learned_drift(model: AssemblyGNN, *, offset: Float[Tensor, " N"] | None = No
         connectivity = model.connectivity().T.contiguous()
 
     def drift(x: Float[Tensor, "S N"]) -> Float[Tensor, "S N"]:
-        rate = torch.addmm(model.self_update(x), model.sent(x), connectivity)
+        if model.transfer_input == "pair":
+            rate = model.self_update(x) + model.inflow(x, connectivity=connectivity)
+        else:
+            rate = torch.addmm(model.self_update(x), model.sent(x), connectivity)
         return rate if offset is None else rate + offset
 
     return drift

@@ -13,7 +13,13 @@ from jaxtyping import Float, Int
 
 from neuralgnn.analyse.case import Case, finite, make_case
 from neuralgnn.analyse.changed import NetworkChange
-from neuralgnn.analyse.clusters import cluster_types, embedding_dataset, medoids, type_to_cluster
+from neuralgnn.analyse.clusters import (
+    cluster_types,
+    embedding_dataset,
+    medoids,
+    published_clusters,
+    type_to_cluster,
+)
 from neuralgnn.analyse.functions import (
     functions_dataset,
     time_constants,
@@ -31,7 +37,9 @@ from neuralgnn.analyse.labels import about
 from neuralgnn.analyse.montage import montage_dataset, pick_checkpoints
 from neuralgnn.analyse.one_step import OneStep, one_step
 from neuralgnn.analyse.prediction import predict, predict_changed
+from neuralgnn.analyse.projection import project_curves
 from neuralgnn.analyse.rollout import Drift
+from neuralgnn.analyse.structure import graph_part, spectrum_part, symbolic_part
 from neuralgnn.analyse.weights import identifiable_r2, off_diagonal_variance, weights_dataset
 from neuralgnn.config.analysis import AnalysisConfig
 from neuralgnn.data.recording import Recording
@@ -77,8 +85,9 @@ def analyse(
 
     Returns:
         Datasets by name of their store (``weights``, ``functions``, ``embedding``, ``rollout``,
-        ``identifiability``, ``montage``, ``changed_…``), and for each metric its ``value`` and
-        the ``ceiling`` that the recording sets, None where there is no such number.
+        ``identifiability``, ``spectrum``, ``graph``, ``symbolic``, ``montage``, ``changed_…``),
+        and for each metric its ``value`` and the ``ceiling`` that the recording sets, None where
+        there is no such number.
 
     Raises:
         ValueError: If model, truth and recording have different numbers of neurons, or the
@@ -102,11 +111,14 @@ def analyse(
         "weights": _weights(case, step, sent),
     }
     _log.info("types and functions")
-    labels, curves = cluster_types(
-        case.fitted, case.activity, **config.clusters.model_dump(), seed=seed
-    )
-    parts["embedding"] = _embedding(case, labels)
+    settings = config.clusters.model_dump(exclude={"published_threshold"})
+    labels, curves = cluster_types(case.fitted, case.activity, **settings, seed=seed)
+    parts["embedding"] = _embedding(case, labels, curves)
     parts["functions"] = _functions(case)
+    parts["symbolic"] = symbolic_part(case, labels)
+    _log.info("spectra and graph")
+    parts["spectrum"] = spectrum_part(case)
+    parts["graph"] = graph_part(case, parts["weights"][0]["standard_error"].values)
     _log.info("rollouts")
     parts["rollout"] = predict(case, rate_error=step.rmse)
     if case.truth is not None and true_factory is not None:
@@ -155,7 +167,9 @@ def _weights(case: Case, step: OneStep, sent: SentCovariance) -> Part:
         time_unit=case.time_unit,
         standard_error=error,
         true=None if case.true is None else case.true.weight,
-        published=published_weights(case.model, case.activity),
+        published=published_weights(
+            case.model, case.activity, method=case.config.published_plateau
+        ),
         published_true=None if case.truth is None else case.truth.weight,
         types=case.types,
     )
@@ -177,12 +191,31 @@ def _weights(case: Case, step: OneStep, sent: SentCovariance) -> Part:
     return dataset, scores
 
 
-def _embedding(case: Case, labels: Int[np.ndarray, " N"]) -> Part:
+def _embedding(
+    case: Case, labels: Int[np.ndarray, " N"], curves: Float[np.ndarray, "N G"]
+) -> Part:
     embedding = case.model.embedding.detach().cpu().numpy()
-    dataset = embedding_dataset(embedding, labels, types=case.types)
+    settings = case.config.projection
+    dataset = embedding_dataset(
+        embedding,
+        labels,
+        types=case.types,
+        published=published_clusters(
+            embedding, threshold=case.config.clusters.published_threshold
+        ),
+        projection=None
+        if settings is None
+        else project_curves(curves, **settings.model_dump(), seed=case.seed),
+    )
     names = () if case.types is None else ("accuracy", "ari", "nmi")
     scores = {f"type_{name}": dataset.attrs[name] for name in names}
-    return dataset, {"n_clusters": dataset.attrs["n_clusters"]} | scores
+    for name in names[:2]:
+        scores[f"type_{name}_published_procedure"] = dataset.attrs[f"published_{name}"]
+    counts = {
+        "n_clusters": dataset.attrs["n_clusters"],
+        "n_clusters_published_procedure": dataset.attrs["published_n_clusters"],
+    }
+    return dataset, counts | scores
 
 
 def _functions(case: Case) -> Part:

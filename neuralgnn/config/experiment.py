@@ -47,14 +47,35 @@ Figure = Literal[
     "supp_11",
     "supp_12",
     "assemblies",
+    "supp_13",
+    "supp_14",
     "identifiability",
     "fly",
     "fly_spectra",
     "fly_types",
     "fly_rollout",
+    "analysis",
+    "seeds",
     "summary",
 ]
 
+
+# Names of rules, and of files beside those of the collections.
+_TARGETS = frozenset(
+    {
+        "all",
+        "simulate",
+        "simulate_all",
+        "simulate_fly",
+        "train",
+        "train_all",
+        "select",
+        "analyse",
+        "analyse_all",
+        "analyse_graph",
+    }
+    | {"figure", "figure_of_fit", "figures", "figures_all", "table", "metrics", "report"}
+)
 
 Simulation = Annotated[SimulationConfig | FlyConfig, Field(discriminator="kind")]
 
@@ -77,12 +98,6 @@ def with_kind(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _SIMULATION = TypeAdapter[SimulationConfig | FlyConfig](Simulation)
-# Names of rules, and of files beside those of the collections.
-_TARGETS = frozenset(
-    {"all", "simulate", "simulate_all", "train", "train_all", "select", "analyse", "analyse_all"}
-    | {"simulate_fly", "analyse_graph"}
-    | {"figure", "figure_of_fit", "figures", "figures_all", "table", "metrics", "report"}
-)
 
 
 class ExperimentConfig(Section):

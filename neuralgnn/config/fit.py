@@ -48,8 +48,11 @@ class ModelConfig(Section):
     """Length of the latent vector a_i of a neuron."""
     embedding: Literal["learned", "fixed"] = "learned"
     """`fixed`: all neurons share one constant latent vector, hence one update function."""
-    transfer_input: Literal["activity", "sender"] = "activity"
-    """What psi sees: the sender's activity, or also the sender's latent vector."""
+    transfer_input: Literal["activity", "sender", "pair"] = "activity"
+    """What psi sees: the sender's activity, also the sender's latent vector, or also the latent
+    vectors of sender and receiver."""
+    transfer_terms: PositiveInt = 4
+    """Terms c_m(a_i) psi_m(a_j, x_j) that a psi of both latent vectors is the sum of."""
     n_layers: Annotated[int, Field(ge=2)] = 3
     """Linear layers of phi and of psi."""
     hidden: PositiveInt = 64
@@ -84,6 +87,11 @@ class VarproConfig(Section):
     """Shapes of psi that searches start from; the error on held-out time chooses."""
     max_iterations: PositiveInt = 60
     """Upper bound of the Gauss-Newton iterations per search."""
+    max_groups: PositiveInt = 40
+    """Largest number of groups of neurons that have a transfer function of their own, where it
+    depends on the neuron; the number is chosen by BIC."""
+    min_group_share: Annotated[float, Field(ge=0, lt=1)] = 0.005
+    """Groups with a smaller share of the neurons are merged into their nearest neighbour."""
     ridge: NonNegativeFloat | None = None
     """Ridge on W relative to the mean diagonal of the Gram matrix [1]; null: what the evidence
     asks for (MacKay 1992), large while psi is still wrong, negligible on noise-free activity."""
@@ -148,9 +156,9 @@ class FitConfig(Section):
                 "model has settings, but trainer.kind = 'varpro_graph' fits a model of its own, "
                 "affine in what arrives; remove the section"
             )
-        if self.trainer.kind == "varpro" and self.model.transfer_input == "sender":
+        if self.model.transfer_input != "activity" and self.model.embedding == "fixed":
             raise ValueError(
-                "model.transfer_input = 'sender' is fitted by trainer.kind = 'sgd' only; "
-                "'varpro' needs 'activity'"
+                f"model.transfer_input = '{self.model.transfer_input}' needs latent vectors that "
+                "differ between neurons; model.embedding = 'fixed' keeps them equal"
             )
         return self

@@ -50,9 +50,10 @@ class Project:
     experiments: dict[str, ExperimentConfig]
 
     def seeds(self, experiment: str) -> list[int]:
-        """Seeds of an experiment, of all collections together."""
+        """Seeds of an experiment, of all collections together, in the order they are named."""
         parts = [self.workflow, *self.workflow.collections.values()]
-        return sorted({seed for part in parts for seed in part.experiments.get(experiment, ())})
+        named = (seed for part in parts for seed in part.experiments.get(experiment, ()))
+        return list(dict.fromkeys(named))
 
 
 def load_project(path: Path | str, *, overlay: Mapping[str, Any] | None = None) -> Project:

@@ -80,8 +80,10 @@ class Graph:
         """
         if weight.shape != self.pre.shape:
             raise ValueError(f"weight has shape {weight.shape} for {self.n_edges} edges")
-        columns, shape = self.pre[self.by_post], (self.n_neurons, self.n_neurons)
-        return scipy.sparse.csr_array((weight[self.by_post], columns, self.indptr), shape=shape)
+        index = np.int32 if self.n_edges < 2**31 else np.int64  # half the bytes, half the time
+        columns, starts = self.pre[self.by_post].astype(index), self.indptr.astype(index)
+        shape = (self.n_neurons, self.n_neurons)
+        return scipy.sparse.csr_array((weight[self.by_post], columns, starts), shape=shape)
 
     def to_dataset(self) -> xr.Dataset:
         """As it is stored: ``pre(edge)``, ``post(edge)``, ``u(neuron)``, ``v(neuron)``."""

@@ -2,13 +2,14 @@
 
 __all__ = ["AssemblyGNN"]
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from neuralgnn.models.mlp import MLP
+from neuralgnn.models.pair import PairTransfer
 from neuralgnn.models.tabulate import interpolate
 
 
@@ -17,8 +18,9 @@ class AssemblyGNN(nn.Module):
 
     .. math:: \dot x_i = \phi(a_i, x_i) + \sum_{j \ne i} W_{ij}\, \psi(x_j)
 
-    or :math:`\psi(a_j, x_j)` with ``transfer_input = "sender"``. Both functions are evaluated
-    once per neuron and multiplied by ``W``; the published code evaluates them once per edge.
+    or :math:`\psi(a_j, x_j)` with ``transfer_input = "sender"``, or :math:`\psi(a_i, a_j, x_j)`
+    with ``"pair"`` (:class:`PairTransfer`). All functions are evaluated once per neuron (and term)
+    and multiplied by ``W``; the published code evaluates them once per edge.
 
     Inputs of the MLPs are divided by ``activity_scale``, a constant of the recording that keeps
     them near one.
@@ -31,7 +33,8 @@ class AssemblyGNN(nn.Module):
         n_neurons: Number of neurons ``N``.
         embedding_dim: Length ``D`` of the latent vector :math:`a_i` of a neuron.
         embedding: ``fixed`` keeps all latent vectors at one and untrained.
-        transfer_input: Whether psi sees the sender's latent vector.
+        transfer_input: Whether psi sees the latent vector of the sender, or of both.
+        transfer_terms: Terms of a psi that sees both.
         hidden: Width of the MLPs.
         n_layers: Linear layers of the MLPs.
         activation: Nonlinearity of the MLPs.
@@ -49,7 +52,8 @@ class AssemblyGNN(nn.Module):
         *,
         embedding_dim: int = 2,
         embedding: Literal["learned", "fixed"] = "learned",
-        transfer_input: Literal["activity", "sender"] = "activity",
+        transfer_input: Literal["activity", "sender", "pair"] = "activity",
+        transfer_terms: int = 4,
         hidden: int = 64,
         n_layers: int = 3,
         activation: Literal["relu", "tanh", "silu"] = "relu",
@@ -62,6 +66,7 @@ class AssemblyGNN(nn.Module):
             "embedding_dim": embedding_dim,
             "embedding": embedding,
             "transfer_input": transfer_input,
+            "transfer_terms": transfer_terms,
             "hidden": hidden,
             "n_layers": n_layers,
             "activation": activation,
@@ -75,8 +80,9 @@ class AssemblyGNN(nn.Module):
             torch.ones(n_neurons, embedding_dim), requires_grad=embedding == "learned"
         )
         self.update = MLP(1 + embedding_dim, **shape, generator=generator)  # phi
-        n_inputs = 1 if transfer_input == "activity" else 1 + embedding_dim
-        self.transfer = MLP(n_inputs, **shape, generator=generator)  # psi
+        self.transfer = _transfer(
+            transfer_input, embedding_dim, n_terms=transfer_terms, **shape, generator=generator
+        )  # psi
         weight = torch.randn(n_neurons, n_neurons, generator=generator)
         weight *= 0.1 * n_neurons**-0.5
         self.weight = nn.Parameter(weight.fill_diagonal_(0))
@@ -92,17 +98,35 @@ class AssemblyGNN(nn.Module):
                 psi is evaluated at and interpolated between; None evaluates it at ``x``. Only
                 for a psi of the activity alone.
         """
-        sent = self.sent(x) if grid is None else self.sent_from_table(x, grid)
-        return self.self_update(x) + self.message(sent)
+        if grid is None:
+            return self.self_update(x) + self.inflow(x)
+        return self.self_update(x) + self.message(self.sent_from_table(x, grid))
 
     def connectivity(self) -> Float[Tensor, "N N"]:
         """Weights with a zero diagonal: no neuron sends to itself."""
         return self.weight - torch.diag(self.weight.diagonal())
 
-    def message(self, sent: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
+    def message(self, sent: Float[Tensor, "*B N"]) -> Float[Tensor, "*B N"]:
         """Sum over j other than i of W_ij times what neuron j sends."""
         # Equal to `sent @ connectivity().T` without a copy of W and of its gradient.
         return sent @ self.weight.T - sent * self.weight.diagonal()
+
+    def inflow(
+        self, x: Float[Tensor, "B N"], *, connectivity: Float[Tensor, "N N"] | None = None
+    ) -> Float[Tensor, "B N"]:
+        """What every neuron receives, sum over j of W_ij psi.
+
+        Args:
+            x: Activity.
+            connectivity: The transpose of :meth:`connectivity`, to form it once for many calls.
+        """
+        if not isinstance(self.transfer, PairTransfer):
+            sent = self.sent(x)
+            return self.message(sent) if connectivity is None else sent @ connectivity
+        shares = self.transfer.receiver_shares(self.embedding)  # (N, M)
+        terms = self.transfer.sender_terms(self.sender_state(x))  # (M, B, N)
+        sums = self.message(terms) if connectivity is None else terms @ connectivity
+        return (shares.T[:, None] * sums).sum(0)
 
     def self_update(self, x: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
         """Update function phi(a_i, x_i) of every neuron."""
@@ -113,6 +137,8 @@ class AssemblyGNN(nn.Module):
     ) -> Float[Tensor, "B N"]:
         """Transfer function psi of every neuron, once per neuron.
 
+        Of a psi that sees the receiver too, what a neuron would send to one of its own kind.
+
         Args:
             x: Activity.
             embedding: Latent vectors in place of the model's own.
@@ -120,7 +146,17 @@ class AssemblyGNN(nn.Module):
         if self.transfer_input == "activity":
             return self.transfer(x[..., None] / self.activity_scale)
         own = self.embedding if embedding is None else embedding
-        return self.transfer(self._with_embedding(x, own))
+        state = self._with_embedding(x, own)
+        if self.transfer_input == "sender":
+            return self.transfer(state)
+        return self.transfer(own.expand(*x.shape, -1), state)
+
+    def sent_to(self, receiver: int, x: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
+        """Transfer function of every neuron towards one receiver."""
+        if self.transfer_input != "pair":
+            return self.sent(x)
+        a = self.embedding[receiver].expand(*x.shape, -1)
+        return self.transfer(a, self._with_embedding(x, self.embedding))
 
     def sent_from_table(
         self, x: Float[Tensor, "B N"], grid: Float[Tensor, " G"]
@@ -133,6 +169,10 @@ class AssemblyGNN(nn.Module):
         if self.transfer_input != "activity":
             raise ValueError("psi sees the sender's latent vector: one table cannot hold it")
         return interpolate(self.transfer(grid[:, None] / self.activity_scale), x, grid)
+
+    def sender_state(self, x: Float[Tensor, "B N"]) -> Float[Tensor, "B N 1+D"]:
+        """What psi sees of every sender: scaled activity and latent vector."""
+        return self._with_embedding(x, self.embedding)
 
     def update_curves(self, grid: Float[Tensor, " G"]) -> Float[Tensor, "N G"]:
         """Update function phi(a_i, x) of every neuron on a common grid of activity."""
@@ -147,3 +187,17 @@ class AssemblyGNN(nn.Module):
     ) -> Float[Tensor, "B N 1+D"]:
         a = embedding.expand(*x.shape, -1)
         return torch.cat([x[..., None] / self.activity_scale, a], dim=-1)
+
+
+def _transfer(
+    transfer_input: str,
+    embedding_dim: int,
+    *,
+    n_terms: int,
+    generator: torch.Generator | None,
+    **shape: Any,
+) -> MLP | PairTransfer:
+    if transfer_input == "pair":
+        return PairTransfer(embedding_dim, n_terms=n_terms, **shape, generator=generator)
+    n_inputs = 1 if transfer_input == "activity" else 1 + embedding_dim
+    return MLP(n_inputs, **shape, generator=generator)

@@ -38,6 +38,7 @@ def build_model(
         embedding_dim=config.embedding_dim,
         embedding=config.embedding,
         transfer_input=config.transfer_input,
+        transfer_terms=config.transfer_terms,
         hidden=config.hidden,
         n_layers=config.n_layers,
         activation=config.activation,

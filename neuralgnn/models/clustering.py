@@ -29,7 +29,15 @@ _VALLEY = 0.7  # density between two clusters, relative to the lower peak, that 
 
 
 def cluster_rows(
-    features: Float[np.ndarray, "N F"], *, max_clusters: int, min_share: float, seed: int
+    features: Float[np.ndarray, "N F"],
+    *,
+    max_clusters: int,
+    min_share: float,
+    seed: int,
+    floor: float = _FLOOR,
+    max_components: int = _MAX_COMPONENTS,
+    max_rows: int = _MAX_ROWS,
+    valley: float = _VALLEY,
 ) -> Int[np.ndarray, " N"]:
     """Labels rows by cluster, the clusters numbered in order of their first row.
 
@@ -38,6 +46,11 @@ def cluster_rows(
         max_clusters: Largest number of clusters tried.
         min_share: Clusters with a smaller share of the rows are merged into their nearest [1].
         seed: Seed of the choice of rows when there are very many.
+        floor: Smallest standard deviation of a cluster, in units of the rows' spread.
+        max_components: Largest number of principal components kept.
+        max_rows: Rows that the number of clusters is chosen on.
+        valley: Clusters are joined where the density between them stays above this share of the
+            lower peak.
 
     Raises:
         ValueError: If ``features`` is not a matrix of finite numbers with at least one row.
@@ -49,18 +62,20 @@ def cluster_rows(
             f"{np.count_nonzero(~np.isfinite(rows))} values that are not finite; expected a "
             "finite matrix (row, feature). Did the fit diverge?"
         )
-    points = _principal_components(rows)
+    points = _principal_components(rows, floor, max_components)
     if points is None:
         return np.zeros(len(rows), dtype=np.int64)
     subset = np.arange(len(points))
-    if len(points) > _MAX_ROWS:
-        subset = np.sort(np.random.default_rng(seed).choice(len(points), _MAX_ROWS, replace=False))
-    labels = _best_mixture(points[subset], max_clusters).predict(points)
-    labels = _join_without_valley(points, _in_order(labels))
+    if len(points) > max_rows:
+        subset = np.sort(np.random.default_rng(seed).choice(len(points), max_rows, replace=False))
+    labels = _best_mixture(points[subset], max_clusters, floor).predict(points)
+    labels = _join_without_valley(points, _in_order(labels), floor, valley)
     return _in_order(_absorb_small(points, labels, min_share * len(points)))
 
 
-def _principal_components(rows: Float[np.ndarray, "N F"]) -> Float[np.ndarray, "N D"] | None:
+def _principal_components(
+    rows: Float[np.ndarray, "N F"], floor: float, max_components: int
+) -> Float[np.ndarray, "N D"] | None:
     """Leading components in units of the rows' spread; None if all rows are equal."""
     centred = rows - rows.mean(axis=0)
     spread = np.sqrt((centred**2).sum(axis=1).mean())
@@ -69,25 +84,27 @@ def _principal_components(rows: Float[np.ndarray, "N F"]) -> Float[np.ndarray, "
         return None
     left, singular, _ = np.linalg.svd(centred / spread, full_matrices=False)
     share = np.cumsum(singular**2) / np.sum(singular**2)
-    kept = min(int(np.searchsorted(share, 1 - _FLOOR**2)) + 1, _MAX_COMPONENTS)
+    kept = min(int(np.searchsorted(share, 1 - floor**2)) + 1, max_components)
     return left[:, :kept] * singular[:kept]
 
 
-def _best_mixture(points: Float[np.ndarray, "N D"], max_clusters: int) -> GaussianMixture:
+def _best_mixture(
+    points: Float[np.ndarray, "N D"], max_clusters: int, floor: float
+) -> GaussianMixture:
     """The mixture with the lowest BIC.
 
     Every number is tried: 32 types on a lattice have a first minimum at the lattice's 4 columns.
     """
     most = min(max_clusters, len(points) // 3)
     if most <= 1:
-        return _fit_mixture(points, np.zeros(len(points), dtype=np.int64))
+        return _fit_mixture(points, np.zeros(len(points), dtype=np.int64), floor)
     partitions = cut_tree(ward(points), n_clusters=range(1, most + 1))
-    mixtures = [_fit_mixture(points, labels) for labels in partitions.T]
+    mixtures = [_fit_mixture(points, labels, floor) for labels in partitions.T]
     return min(mixtures, key=lambda mixture: mixture.bic(points))
 
 
 def _fit_mixture(
-    points: Float[np.ndarray, "N D"], labels: Int[np.ndarray, " N"]
+    points: Float[np.ndarray, "N D"], labels: Int[np.ndarray, " N"], floor: float
 ) -> GaussianMixture:
     """Expectation maximisation from a partition."""
     n_clusters, dim = labels.max() + 1, points.shape[1]
@@ -96,11 +113,11 @@ def _fit_mixture(
         members = points[labels == cluster]
         means[cluster] = members.mean(axis=0)
         deviation = members - means[cluster]
-        covariance = deviation.T @ deviation / len(members) + _FLOOR**2 * np.eye(dim)
+        covariance = deviation.T @ deviation / len(members) + floor**2 * np.eye(dim)
         precisions[cluster] = np.linalg.inv(covariance)
     mixture = GaussianMixture(
         n_clusters,
-        reg_covar=_FLOOR**2,
+        reg_covar=floor**2,
         max_iter=20,
         weights_init=np.bincount(labels) / len(labels),
         means_init=means,
@@ -114,19 +131,22 @@ def _fit_mixture(
 
 
 def _join_without_valley(
-    points: Float[np.ndarray, "N D"], labels: Int[np.ndarray, " N"]
+    points: Float[np.ndarray, "N D"],
+    labels: Int[np.ndarray, " N"],
+    floor: float,
+    joining: float,
 ) -> Int[np.ndarray, " N"]:
     """Joins the pair with the shallowest valley until every valley is deep."""
     labels = labels.copy()
     clusters = list(np.unique(labels))
     ratio = {
-        (a, b): _valley(points[labels == a], points[labels == b])
+        (a, b): _valley(points[labels == a], points[labels == b], floor)
         for position, a in enumerate(clusters)
         for b in clusters[position + 1 :]
     }
     while ratio:
         (a, b), shallowest = max(ratio.items(), key=lambda item: item[1])
-        if shallowest < _VALLEY:
+        if shallowest < joining:
             break
         labels[labels == b] = a
         clusters.remove(b)
@@ -134,30 +154,34 @@ def _join_without_valley(
         for other in clusters:
             if other != a:
                 pair = (min(a, other), max(a, other))
-                ratio[pair] = _valley(points[labels == a], points[labels == other])
+                ratio[pair] = _valley(points[labels == a], points[labels == other], floor)
     return labels
 
 
-def _valley(first: Float[np.ndarray, "M D"], second: Float[np.ndarray, "K D"]) -> float:
+def _valley(
+    first: Float[np.ndarray, "M D"], second: Float[np.ndarray, "K D"], floor: float
+) -> float:
     """Lowest density between two clusters over the lower of their peaks, along Fisher's line."""
     within = sum(_scatter(group) for group in (first, second)) / (len(first) + len(second))
     step = second.mean(axis=0) - first.mean(axis=0)
     if not step.any():
         return 1.0
-    direction = np.linalg.solve(within + _FLOOR**2 * np.eye(len(step)), step)
+    direction = np.linalg.solve(within + floor**2 * np.eye(len(step)), step)
     direction /= np.linalg.norm(direction)
     left, right = first @ direction, second @ direction
-    if right.mean() - left.mean() > 8 * (left.std() + right.std() + _FLOOR):
+    if right.mean() - left.mean() > 8 * (left.std() + right.std() + floor):
         return 0.0  # far apart: spares most pairs of many clusters the density
     line = np.linspace(left.mean(), right.mean(), 101)
-    density = _smooth_density(left, line) + _smooth_density(right, line)
+    density = _smooth_density(left, line, floor) + _smooth_density(right, line, floor)
     lowest = int(density.argmin())
     return float(density[lowest] / min(density[: lowest + 1].max(), density[lowest:].max()))
 
 
-def _smooth_density(values: Float[np.ndarray, " M"], at: Float[np.ndarray, " G"]) -> np.ndarray:
+def _smooth_density(
+    values: Float[np.ndarray, " M"], at: Float[np.ndarray, " G"], floor: float
+) -> np.ndarray:
     """Kernel estimate with Silverman's bandwidth, up to a common factor."""
-    width = 1.06 * np.hypot(values.std(), _FLOOR) * len(values) ** -0.2
+    width = 1.06 * np.hypot(values.std(), floor) * len(values) ** -0.2
     n_values = len(values)
     if n_values > 500:  # quantiles have the same density at a bounded cost
         values = np.quantile(values, (np.arange(500) + 0.5) / 500)

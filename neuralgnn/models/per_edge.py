@@ -25,9 +25,11 @@ def per_edge_forward(model: AssemblyGNN, x: Float[Tensor, "B N"]) -> Float[Tenso
     pre, post = torch.combinations(torch.arange(len(a), device=x.device), 2).T
     pre, post = torch.cat([pre, post]), torch.cat([post, pre])  # every ordered pair, (E,)
     inputs = x[:, pre, None] / scale  # (B, E, 1)
-    if model.transfer_input == "sender":
+    if model.transfer_input != "activity":
         inputs = torch.cat([inputs, a[pre].expand(len(x), -1, -1)], dim=-1)  # (B, E, 1 + D)
-    messages = model.weight[post, pre] * model.transfer(inputs)  # (B, E)
+    pair = model.transfer_input == "pair"
+    inputs = (a[post].expand(len(x), -1, -1), inputs) if pair else (inputs,)
+    messages = model.weight[post, pre] * model.transfer(*inputs)  # (B, E)
     inflow = torch.zeros_like(x).index_add(1, post, messages)
     own = torch.cat([x[..., None] / scale, a.expand(len(x), -1, -1)], dim=-1)  # (B, N, 1 + D)
     return model.update(own) + inflow

@@ -1,6 +1,13 @@
 """Panels of the learned functions: update phi_i(x) and transfer psi(x)."""
 
-__all__ = ["draw_transfer", "draw_update", "draw_visited", "zoom"]
+__all__ = [
+    "draw_pair_transfer",
+    "draw_transfer",
+    "draw_update",
+    "draw_visited",
+    "within_visited",
+    "zoom",
+]
 
 import numpy as np
 import xarray as xr
@@ -61,6 +68,87 @@ def draw_transfer(
         types = types.rename({types.dims[0]: "sender"})
     ax.set_ylabel(r"transfer $\psi(x)$")
     return _draw_family(ax, learned, true=true, types=types)
+
+
+def draw_pair_transfer(
+    ax: Axes,
+    learned: xr.DataArray,
+    *,
+    true: xr.DataArray | None = None,
+    types: xr.DataArray | None = None,
+) -> list[LineCollection]:
+    """Draws the transfer functions towards each type of receivers, each type in a square.
+
+    Args:
+        ax: Axes whose place the squares take; left without frame.
+        learned: Dims ``(receiver_type, sender, activity)``.
+        true: Dims ``(receiver_type, type, activity)``, on the same grid of activity.
+        types: Types of the senders; they give the colours.
+
+    Raises:
+        ValueError: If an array has other dims.
+        xarray.AlignmentError: If grids or types of receivers differ.
+    """
+    learned = require_dims(learned, "receiver_type", "sender", "activity", what="learned transfer")
+    if true is not None:
+        true = require_dims(true, "receiver_type", "type", "activity", what="true transfer")
+        learned, true = xr.align(learned, true, join="exact")
+    ax.set_axis_off()
+    ax.set(xticks=[], yticks=[])
+    n_kinds = learned.sizes["receiver_type"]
+    n_columns = int(np.ceil(n_kinds**0.5))
+    n_rows = -(-n_kinds // n_columns)
+    width, height = 1.0 / n_columns, 1.0 / n_rows
+    drawn = []
+    for kind in range(n_kinds):
+        row, column = divmod(kind, n_columns)
+        place = (column * width, 1 - (row + 1) * height, 0.94 * width, 0.94 * height)
+        square = ax.inset_axes(place)
+        lines = draw_transfer(
+            square,
+            learned.isel(receiver_type=kind),
+            true=None if true is None else true.isel(receiver_type=kind),
+            types=types,
+        )
+        drawn.append(lines)
+        square.set(ylim=(-1.3, 1.3))
+        square.annotate(
+            f"to type {kind + 1}", (0.05, 0.95), xycoords="axes fraction", va="top", fontsize=6
+        )
+        if column:
+            square.set(ylabel="", yticklabels=[])
+        if row + 1 < n_rows:
+            square.set(xlabel="", xticklabels=[])
+    return drawn
+
+
+def within_visited(
+    curves: xr.DataArray,
+    low: xr.DataArray,
+    high: xr.DataArray,
+    *,
+    dim: str = "sender",
+    by: xr.DataArray | None = None,
+) -> xr.DataArray:
+    """Curves of neurons, or of their types, where the neuron (type) has been; NaN elsewhere.
+
+    Args:
+        curves: Dims ``(…, sender, activity)``, or ``(…, type, activity)`` with ``by``.
+        dim: Name of the dimension of neurons.
+        low: Lowest activity of each neuron, dims ``(neuron,)``.
+        high: Its highest activity.
+        by: Types of the neurons: the ranges are the means over the neurons of a type.
+    """
+    if by is not None:
+        dim, kinds = "type", np.unique(by.values)
+        low, high = (
+            xr.DataArray([float(end.values[by.values == kind].mean()) for kind in kinds], dims=dim)
+            for end in (low, high)
+        )
+    else:
+        low, high = (xr.DataArray(end.values, dims=dim) for end in (low, high))
+    activity = curves["activity"]
+    return curves.where((activity >= low) & (activity <= high)).transpose(*curves.dims)
 
 
 def draw_visited(
@@ -129,7 +217,7 @@ def _draw_family(
         zorder=2,
     )
     ax.add_collection(lines)
-    low, high = float(shown.min()), float(shown.max())
+    low, high = float(np.nanmin(shown)), float(np.nanmax(shown))
     room = (high - low) or 1.0
     ax.set(xlim=(grid[0], grid[-1]), ylim=(low - 0.22 * room, high + 0.08 * room))
     ax.set_xlabel(axis_label(learned["activity"], "activity $x$"))

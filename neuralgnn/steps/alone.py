@@ -22,7 +22,12 @@ from neuralgnn.steps.train import train_step
 
 logger = logging.getLogger(__name__)
 
-_PICTURES = {"overview": "fig_2", "rollout": "supp_2", "identifiability": "identifiability"}
+_PICTURES = {
+    "overview": "fig_2",
+    "rollout": "supp_2",
+    "identifiability": "identifiability",
+    "analysis": "analysis",
+}
 _GRAPH_PICTURES = {"overview": "fly", "rollout": "fly_rollout", "spectra": "fly_spectra"}
 
 

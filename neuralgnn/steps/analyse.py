@@ -25,7 +25,17 @@ from neuralgnn.steps.analyse_graph import analyse_graph_step
 from neuralgnn.steps.folders import FitFolder
 from neuralgnn.steps.numbers import write_metrics
 
-STORES = ("weights", "functions", "embedding", "rollout", "identifiability", "montage")
+STORES = (
+    "weights",
+    "functions",
+    "embedding",
+    "rollout",
+    "identifiability",
+    "spectrum",
+    "graph",
+    "symbolic",
+    "montage",
+)
 """Stores that every analysis leaves; one more for every changed network."""
 
 _GAUGE = "psi(0) = 0, psi increasing, largest |psi| = 1 where the activity is; W is g_i W_ij"

@@ -3,6 +3,7 @@
 __all__ = ["figure_data", "figure_step", "store_of"]
 
 import csv
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ def figure_step(name: str, files: Mapping[str, Path], stem: Path) -> None:
     Args:
         name: Name of the figure, see :data:`neuralgnn.plot.figures.FIGURES`.
         files: What it needs by name: ``activity`` is a recording, ``metrics`` a table, the others
-            stores of the analysis. Others are ignored.
+            stores of the analysis; of a figure over seeds ``<need>_<seed>``. Others are ignored.
         stem: Path of the figure without suffix.
 
     Raises:
@@ -32,7 +33,11 @@ def figure_step(name: str, files: Mapping[str, Path], stem: Path) -> None:
     """
     if name not in FIGURES:
         raise ValueError(f"there is no figure {name!r}; there are: {', '.join(FIGURES)}")
-    missing = [need for need in FIGURES[name].needs if need not in files]
+    spec = FIGURES[name]
+    if spec.over_seeds:
+        missing = [need for need in spec.needs if not _over_seeds(need, files)]
+    else:
+        missing = [need for need in spec.needs if need not in files]
     if missing:
         raise ValueError(f"figure {name} needs {', '.join(missing)}; was the analysis run?")
     data = figure_data(name, files)
@@ -61,10 +66,19 @@ def store_of(need: str, file: Path) -> Path:
 
 def figure_data(name: str, files: Mapping[str, Path]) -> dict[str, Any]:
     """What a figure is drawn from, by the names of its needs."""
+    spec = FIGURES[name]
+    if spec.over_seeds:
+        names = [name for need in spec.needs for name in _over_seeds(need, files)]
+        return {name: open_dataset(files[name]) for name in names}
     return {
-        need: _READERS.get(Need.of(need).store, open_dataset)(files[need])
-        for need in FIGURES[name].needs
+        need: _READERS.get(Need.of(need).store, open_dataset)(files[need]) for need in spec.needs
     }
+
+
+def _over_seeds(need: str, files: Mapping[str, Path]) -> list[str]:
+    """Names ``<need>_<seed>`` in order of the seeds."""
+    names = [name for name in files if re.fullmatch(rf"{need}_\d+", name)]
+    return sorted(names, key=lambda name: int(name.rpartition("_")[2]))
 
 
 def _activity(path: Path) -> xr.DataArray:

@@ -58,6 +58,10 @@ def _figure(path: Path) -> Figure:
         fit, seed, experiment = (folder.parents[k].name for k in range(3))
         title = f"{experiment}, {fit}, {seed.replace('_', ' ')}: {title}"
         name = f"{experiment}-{seed}-{fit}-{name}"
+    elif folder.parent.parent.name == "all_seeds":
+        fit, experiment = folder.parent.name, folder.parents[2].name
+        title = f"{experiment}, {fit}: {title}"
+        name = f"{experiment}-{fit}-{name}"
     png = path.with_suffix(".png")
     if not png.is_file():
         raise FileNotFoundError(f"{png} does not exist; was the figure drawn?")

@@ -151,8 +151,11 @@ class Descent:
 
     def _terms(self, x: Float[Tensor, "B N"], y: Float[Tensor, "B N"]) -> Terms:
         model, coefficient = self.model, self.penalties
-        sent = model.sent_from_table(x, self._table) if self._tabulate else model.sent(x)
-        rate = _partly_learned(model, x) + model.message(sent)
+        if self._tabulate:
+            inflow = model.message(model.sent_from_table(x, self._table))
+        else:
+            inflow = model.inflow(x)
+        rate = _partly_learned(model, x) + inflow
         penalties = {}
         if coefficient.phi_zero:
             penalties["phi_zero"] = coefficient.phi_zero * phi_zero(model, n_frames=len(x))

@@ -21,6 +21,7 @@ CONFIG = AnalysisConfig.model_validate(
         "lyapunov_frames": 2000,
         "curve_points": 60,
         "n_montage": 2,
+        "projection": None,
     }
 )
 
@@ -87,8 +88,8 @@ def test_an_exact_model_has_perfect_scores(judged) -> None:
 
 def test_every_dataset_survives_the_disk(judged, tmp_path) -> None:
     assert sorted(judged[0]) == [
-        "changed_half", "embedding", "functions", "identifiability", "montage", "rollout",
-        "weights",
+        "changed_half", "embedding", "functions", "graph", "identifiability", "montage",
+        "rollout", "spectrum", "symbolic", "weights",
     ]  # fmt: skip
     for name, dataset in judged[0].items():
         save_dataset(dataset, tmp_path / f"{name}.zarr")
@@ -101,6 +102,8 @@ def test_every_dataset_survives_the_disk(judged, tmp_path) -> None:
 
 def test_changed_networks_are_labelled_by_variant(judged, change, network) -> None:
     dataset = judged[0]["changed_half"]
+    assert np.isfinite(dataset.attrs["lyapunov"])
+    assert dataset.attrs["horizon_frames"] > 0
     assert dataset["variant"].values.tolist() == ["learned", "published"]
     assert dataset["learned"].dims == ("variant", "start", "frame", "neuron")
     np.testing.assert_allclose(

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -6,9 +8,11 @@ from neuralgnn.analyse.clusters import (
     embedding_dataset,
     match_types,
     medoids,
+    published_clusters,
     type_to_cluster,
 )
 from neuralgnn.analyse.gauge import canonical
+from neuralgnn.config.analysis import ClusterConfig
 
 TYPES = np.repeat([0, 1, 2, 3], 10)
 
@@ -55,3 +59,45 @@ def test_the_dataset_carries_scores_only_where_types_are_known() -> None:
     assert known.attrs["accuracy"] == 1
     assert known.attrs["n_clusters"] == 4
     assert "accuracy" not in embedding_dataset(embedding, TYPES).attrs
+
+
+def test_the_32_published_types_are_32_clusters_despite_the_errors_of_a_fit() -> None:
+    """Decay 1 to 4 by self-coupling 1 to 8; 31 neurons of each type, 39 of the last."""
+    rng = np.random.default_rng(0)
+    decay = np.r_[np.repeat(np.arange(1.0, 5), 4), np.repeat(np.arange(1.0, 5), 4)]
+    coupling = np.r_[np.tile(np.arange(1.0, 5), 4), np.tile(np.arange(5.0, 9), 4)]
+    types = np.minimum(np.arange(1000) // 31, 31)
+    bend = rng.normal(0, 0.02, (1000, 2))
+
+    def update(x):
+        smooth = bend[:, 0] * np.sin(x / 3) + bend[:, 1] * np.tanh(x / 2)
+        return -decay[types] * x + coupling[types] * np.tanh(x) + smooth
+
+    fitted = SimpleNamespace(
+        update_curves=lambda grid: update(np.repeat(grid[:, None], 1000, axis=1)).T
+    )
+    activity = rng.normal(0, 7.22, (500, 40))
+    settings = ClusterConfig().model_dump(exclude={"published_threshold"})
+    labels, _ = cluster_types(fitted, activity, **settings, seed=0)  # pyright: ignore
+    assert len(np.unique(labels)) == 32
+    assert match_types(labels, types)["accuracy"] == 1.0
+
+
+def test_single_linkage_joins_what_a_chain_connects_and_parts_what_no_chain_does() -> None:
+    chain = np.stack([np.linspace(0, 0.5, 11), np.zeros(11)], axis=1)  # steps of 0.05
+    apart = np.array([[0.7, 0.0], [1.0, 1.0]])
+    labels = published_clusters(10 * np.concatenate([chain, apart]) + 3, threshold=0.1)
+    assert labels[:11].tolist() == [labels[0]] * 11
+    assert len(np.unique(labels)) == 3
+    assert len(np.unique(published_clusters(chain, threshold=0.09))) == 11  # unit: the range
+    assert published_clusters(np.ones((4, 2)), threshold=0.1).tolist() == [0, 0, 0, 0]
+
+
+def test_both_procedures_stand_beside_each_other_in_the_store() -> None:
+    types = np.repeat([0, 1], 5)
+    embedding = np.stack([np.linspace(0, 1, 10), np.zeros(10)], axis=1)
+    published = published_clusters(embedding, threshold=0.2)
+    dataset = embedding_dataset(embedding, types + 4, types=types, published=published)
+    assert (dataset.attrs["accuracy"], dataset.attrs["ari"]) == (1, 1)
+    assert (dataset.attrs["published_accuracy"], dataset.attrs["published_ari"]) == (0.5, 0)
+    assert (dataset.attrs["n_clusters"], dataset.attrs["published_n_clusters"]) == (2, 1)

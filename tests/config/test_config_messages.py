@@ -58,7 +58,11 @@ BROKEN: list[tuple[str, Any, str]] = [
     ("fits.sgd.trainer", "-", r"fits\.sgd\.trainer: missing; allowed: a mapping with kind"),
     ("fits.sgd.target.kind", "drfit", r"fits\.sgd\.target\.kind: found \"drfit\".*'drift'"),
     ("fits.sgd.model", {"activation": "rellu"}, r"activation: found \"rellu\".*mean 'relu'"),
-    ("fits.varpro.model", {"transfer_input": "sender"}, r"'varpro' needs 'activity'"),
+    (
+        "fits.varpro.model",
+        {"transfer_input": "pair", "embedding": "fixed"},
+        r"'pair' needs latent vectors that differ",
+    ),
     ("fits.sgd.validation_fraction", 0.5, r"fraction: found 0\.5; allowed: number > 0, < 0\.5"),
     ("fits.sgd.validation_fraction", 0.001, r"too few for analysis\.rollout\.n_frames = 1000"),
     ("fits.sgd.seeds", [-1], r"fits\.sgd\.seeds\[0\]: found -1; allowed: integer >= 0"),

@@ -7,7 +7,9 @@ import torch
 from neuralgnn.models import AssemblyGNN
 from neuralgnn.models.per_edge import per_edge_forward
 
-VARIANTS = list(product(["learned", "fixed"], ["activity", "sender"], ["relu", "tanh", "silu"]))
+VARIANTS = list(
+    product(["learned", "fixed"], ["activity", "sender", "pair"], ["relu", "tanh", "silu"])
+)
 
 
 @pytest.fixture(params=VARIANTS, ids="-".join)
@@ -50,6 +52,22 @@ def test_per_edge_sum_equals_plain_loops(x: torch.Tensor) -> None:
                 expected[frame, post] += model.weight[post, pre] * model.transfer(sender)
 
     torch.testing.assert_close(per_edge_forward(model, x), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_psi_of_both_neurons_is_the_sum_over_its_terms(x: torch.Tensor) -> None:
+    model = build(transfer_input="pair", transfer_terms=3)
+    a, psi = model.embedding, model.transfer
+    sender = torch.cat([x[1, 4, None] / model.activity_scale, a[4]])
+    pairs = zip(psi.shares, psi.terms, strict=True)
+    expected = sum(share(a[2]) * term(sender) for share, term in pairs)
+
+    torch.testing.assert_close(model.sent_to(2, x)[1, 4], expected)
+
+
+def test_a_given_connectivity_changes_nothing(model: AssemblyGNN, x: torch.Tensor) -> None:
+    given = model.inflow(x, connectivity=model.connectivity().T)
+
+    torch.testing.assert_close(given, model.inflow(x), rtol=1e-12, atol=1e-12)
 
 
 def test_single_precision_stays_near_the_double_reference(x: torch.Tensor) -> None:

@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from neuralgnn.analyse.graph import graph_dataset
+from neuralgnn.analyse.spectrum import spectrum, spectrum_dataset
+from neuralgnn.analyse.symbolic import Expression, symbolic_dataset
+
 DECAY, SELF_COUPLING = np.array([1.0, 1, 2, 2]), np.array([1.0, 2, 1, 2])
 DT, STARTS = 0.01, np.array([90_000, 92_250, 94_500, 96_750, 99_000])
 Data = dict[str, Any]
@@ -38,6 +42,12 @@ def synthetic_analysis(
         "montage": _montage(rng, weight, types, grid),
         "identifiability": _identifiability(activity),
         "metrics": _metrics(),
+        "spectrum": _spectrum(10 * weight, 10 * learned),
+        "graph": _graph(np.random.default_rng(1), 10 * weight),
+        "symbolic": _symbolic(types),
+    }
+    data |= {
+        f"embedding_{seed}": _embedding(np.random.default_rng(seed), types) for seed in (42, 43)
     }
     for name, filling, shares in (
         ("supp_5", 0.25, (0.1, 0.2, 0.3, 0.4)),
@@ -124,8 +134,13 @@ def _embedding(rng: np.random.Generator, types: np.ndarray, spread: float = 0.01
     centers = np.array([[0.90, 1.39], [1.63, 0.53], [-0.13, 0.46], [0.41, -0.02]])
     points = centers[types] + spread * rng.normal(size=(len(types), 2))
     return xr.Dataset(
-        {"embedding": (("neuron", "latent"), points), "cluster": ("neuron", (types + 1) % 4)},
+        {
+            "embedding": (("neuron", "latent"), points),
+            "cluster": ("neuron", (types + 1) % 4),
+            "projection": (("neuron", "plane"), 3 * points[:, ::-1]),
+        },
         coords={"type": ("neuron", types)},
+        attrs={"n_clusters": 4, "accuracy": 0.9975},
     )
 
 
@@ -218,6 +233,38 @@ def _identifiability(activity: np.ndarray) -> xr.Dataset:
     return xr.Dataset({"eigenvalue": ("component", value)}, attrs={"effective_rank": rank})
 
 
+def _spectrum(true: np.ndarray, learned: np.ndarray) -> xr.Dataset:
+    each = [spectrum(weight, n_leading=10, max_dense=2000, seed=0) for weight in (learned, true)]
+    return spectrum_dataset(*each, time_unit="s")
+
+
+def _graph(rng: np.random.Generator, weight: np.ndarray) -> xr.Dataset:
+    """Of a network with a fifth of the connections."""
+    true = weight * (rng.random(weight.shape) < 0.2)
+    error = 0.05 * np.exp(rng.normal(0, 0.3, weight.shape))
+    learned = true + error * rng.normal(size=weight.shape)
+    return graph_dataset(
+        learned, error, false_discovery_rate=0.05, null="empirical", min_absent=0.05, true=true
+    )
+
+
+def _symbolic(types: np.ndarray) -> xr.Dataset:
+    pairs = zip(DECAY, SELF_COUPLING, strict=True)
+    terms, ones = ("x", "tanh(x)"), (1.0, 1.0)
+    true = {
+        f"update {kind + 1}": Expression(terms, (-decay, coupling), ones, 0.0)
+        for kind, (decay, coupling) in enumerate(pairs)
+    }
+    learned = {
+        name: Expression(terms, (1.01 * one.constants[0], one.constants[1]), ones, 1e-3)
+        for name, one in true.items()
+    }
+    learned["transfer"] = Expression(("tanh(x/w)",), (0.998,), (1.02,), 1e-3)
+    true["transfer"] = Expression(("tanh(x)",), (1.0,), (1.0,), 0.0)
+    share = [float(np.mean(types == kind)) for kind in range(4)]
+    return symbolic_dataset(learned, true, share=[*share, 1.0])
+
+
 def _metrics() -> list[dict[str, Any]]:
     published = {
         "fig_2": {
@@ -280,7 +327,8 @@ def untyped(small: Data) -> Data:
 @pytest.fixture
 def real_recording(small: Data) -> Data:
     """What an analysis of a recording without known truth leaves."""
-    lost = ["true_weight", "true_update", "true_transfer", "type"]
+    lost = ["true_weight", "true_update", "true_transfer", "type", "true_eigenvalue"]
+    lost += ["true_singular_value", "subspace_overlap", "true_formula", "precision", "recall"]
     return {
         name: part.drop_vars(lost, errors="ignore") if isinstance(part, xr.Dataset) else part
         for name, part in small.items()

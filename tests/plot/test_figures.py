@@ -35,14 +35,41 @@ PANELS = {
     "supp_11": "bcdefgh",
     "supp_12": "bcdefgh",
     "assemblies": "",
+    "supp_13": "bcdefgh",
+    "supp_14": "bcdefgh",
     "identifiability": "ab",
+    "analysis": "abcdefgh",
+    "seeds": "ab",
     "summary": "",
 }
 
 
 def draw(name: str, data: Data) -> Figure:
+    if name in ("supp_13", "supp_14"):
+        data = data | {"functions": with_own_transfer(data["functions"], pairs=name == "supp_14")}
     needs = FIGURES[name].needs
+    if FIGURES[name].over_seeds:
+        needs = [one for one in data for need in needs if one.startswith(f"{need}_")]
     return FIGURES[name].function({need: data[Need.of(need).store] for need in needs})
+
+
+def with_own_transfer(functions: xr.Dataset, *, pairs: bool) -> xr.Dataset:
+    """The same functions, but every neuron (and pair) with a transfer function of its own."""
+    types = functions["type"].values
+    width = np.array([1.0, 2, 4, 8])[np.unique(types, return_inverse=True)[1]]
+    x = functions["activity"].values
+    low, high = np.full(len(types), x[20]), np.full(len(types), x[-20])
+    own = functions.drop_vars(["learned_transfer"]).assign(
+        learned_transfer=(("sender", "activity"), np.tanh(x / width[:, None])),
+        neuron_low=("neuron", low),
+        neuron_high=("neuron", high),
+    )
+    if not pairs:
+        return own
+    return own.assign(
+        learned_pair_transfer=own["learned_transfer"].expand_dims(receiver_type=4),
+        true_pair_transfer=own["true_transfer"].expand_dims(receiver_type=4),
+    )
 
 
 def letters(figure: Figure) -> str:
@@ -157,7 +184,9 @@ def test_changed_network_is_described_by_its_own_shares(small: Data) -> None:
     assert any("50 % of the connections kept" in text for text in texts)
 
 
-@pytest.mark.parametrize("name", ["fig_2", "supp_2", "supp_3", "supp_4", "identifiability"])
+@pytest.mark.parametrize(
+    "name", ["fig_2", "supp_2", "supp_3", "supp_4", "identifiability", "analysis"]
+)
 def test_recording_without_truth_is_drawn(name: str, real_recording: Data) -> None:
     figure = draw(name, real_recording)
     legends = [text.get_text() for ax in figure.axes if ax.get_legend() for text in legend(ax)]

@@ -146,10 +146,11 @@ def test_latent_vectors_and_psi_rest_after_a_clustering(
     "variant",
     [
         {"model": {"transfer_input": "sender"}, "psi_monotonic": 1.0},
+        {"model": {"transfer_input": "pair", "transfer_terms": 2}, "psi_monotonic": 1.0},
         {"psi_monotonic": 1.0, "phi_zero": 0.0},
         {"batch_size": 200, "target": "finite_difference"},
     ],
-    ids=["sender", "monotonic", "large batch"],
+    ids=["sender", "pair", "monotonic", "large batch"],
 )
 def test_every_variant_learns(
     recording: Recording, sgd_config: Config, folders: dict[str, Path], variant: dict

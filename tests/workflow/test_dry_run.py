@@ -33,6 +33,8 @@ def test_a_dry_run_plans_a_job_for_every_fit_seed_and_figure(
     assert planned["simulate"] == n_seeds
     assert planned["train"] == planned["select"] == planned["analyse"] == n_seeds + 1  # sgd once
     assert planned["figure"] == len(values["figures"])
+    assert planned["figure_of_fit"] == 3  # of each fit the first seed
+    assert planned.get("figure_of_seeds", 0) == (name == "config")  # the other has single seeds
     assert not (tmp_path / "results").exists()
 
 
@@ -42,7 +44,10 @@ def test_a_collection_is_built_by_its_name_and_plans_only_its_own(
     more = "collections: {pair: {experiments: {supp_3: [42, 7]}, figures: [supp_4]}}\n"
     path = config(("overrides:", f"{more}\noverrides:"))
 
-    planned = jobs(snakemake("pair", "--dry-run", folder=tmp_path, config=path).stdout)
+    run = snakemake("pair", "--dry-run", folder=tmp_path, config=path)
+    planned = jobs(run.stdout)
+
+    assert run.returncode == 0, run.stdout
 
     assert planned["simulate"] == planned["train"] == planned["analyse"] == 2
     assert planned["figure"] == planned["table"] == planned["report"] == 1
@@ -77,13 +82,14 @@ def test_the_fly_has_a_simulation_and_an_analysis_of_its_own(
 def test_an_experiment_that_no_figure_shows_is_drawn_all_the_same(
     tmp_path: Path, snakemake: Run, config: Callable[..., Path]
 ) -> None:
-    figures = "[fig_2, supp_1, supp_2, supp_3, supp_4, supp_5, supp_6, identifiability, summary]"
+    figures = yaml.safe_load((ROOT / "config" / "test.yaml").read_text())["figures"]
+    figures = f"[{', '.join(figures)}]"
     path = config((f"figures: {figures}", "figures: [supp_3]"))
 
     planned = jobs(snakemake("--dry-run", folder=tmp_path, config=path).stdout)
 
     assert planned["figure"] == 1
-    assert planned["figure_of_fit"] == 2 * 2  # two figures of varpro and of sgd
+    assert planned["figure_of_fit"] == 3 + 2 * 2  # the analysis of all fits, two more of fig_2's
 
 
 @pytest.mark.parametrize(
@@ -138,7 +144,7 @@ def test_every_rule_says_what_it_does_and_what_it_takes() -> None:
     text = "\n".join(path.read_text() for path in ROOT.glob("workflow/rules/*.smk"))
     rules = re.split(r"^rule ", text, flags=re.MULTILINE)[1:]
 
-    assert len(rules) == 8
+    assert len(rules) == 9
     for rule in rules:
         name = rule.partition(":")[0]
         assert re.search(r'^    """.+', rule, re.MULTILINE), name

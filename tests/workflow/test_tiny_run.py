@@ -78,7 +78,7 @@ def test_the_report_is_one_file_with_all_figures_in_it(tiny: Path) -> None:
     page = _Page()
     page.feed(text)
 
-    assert len(page.images) == len(SHOWN)
+    assert len(page.images) == len(SHOWN) + 3  # the analysis of each fit
     assert all(image.startswith("data:image/png;base64,iVBOR") for image in page.images)
     assert all(reference.startswith(("#", "data:")) for reference in page.references)
     assert not re.search(r"https?://|url\(|@import|<script", text)
@@ -104,23 +104,46 @@ def test_nothing_is_done_twice(tiny: Path, snakemake: Run) -> None:
     [
         pytest.param(
             ("fig_2: [42]", "fig_2: [42, 43]"),
-            {"simulate": 1, "train": 1, "select": 1, "analyse": 1, "figure": 1, "table": 1},
+            {
+                "simulate": 1,
+                "train": 1,
+                "select": 1,
+                "analyse": 1,
+                "table": 1,
+                "figure": 2,
+                "figure_of_seeds": 1,
+            },
             id="another seed",
         ),
         pytest.param(
             ("n_steps: 200", "n_steps: 220"),
             # the figures of sgd, and the summary of all numbers
-            {"train": 1, "select": 1, "analyse": 1, "figure": 2, "table": 1},
+            {
+                "train": 1,
+                "select": 1,
+                "analyse": 1,
+                "table": 1,
+                "figure": 2,
+                "figure_of_fit": 1,
+            },
             id="a setting of one fit",
         ),
         pytest.param(
             ("curve_points: 60", "curve_points: 70"),
-            {"analyse": 3, "figure": 9, "table": 1},
+            {"analyse": 3, "figure": 11, "figure_of_fit": 3, "table": 1},
             id="a setting of the analysis",
         ),
         pytest.param(
             ("n_frames: 4000", "n_frames: 4100"),
-            {"simulate": 2, "train": 3, "select": 3, "analyse": 3, "figure": 9, "table": 1},
+            {
+                "simulate": 2,
+                "train": 3,
+                "select": 3,
+                "analyse": 3,
+                "table": 1,
+                "figure": 11,
+                "figure_of_fit": 3,
+            },
             id="a setting of the simulation",
         ),
     ],

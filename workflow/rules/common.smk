@@ -6,13 +6,14 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 from neuralgnn.config.errors import ConfigError
+from neuralgnn.config.fly import checkpoint_path
 from neuralgnn.plot.figures import FIGURES, Need
 from neuralgnn.steps.code import code_digest
-from neuralgnn.config.fly import checkpoint_path
 from neuralgnn.steps.folders import FitFolder
 from neuralgnn.steps.project import (
     experiments_without_figure,
     figure_sources,
+    fit_seeds,
     fits,
     open_project,
 )
@@ -57,6 +58,7 @@ TEST_RECORDING = f"{SEED}/test.zarr/zarr.json"
 FIT = FitFolder(Path(SEED) / "{fit}")
 FIGURE = f"{RESULTS}/figures/{{figure}}"
 FIT_FIGURE = f"{SEED}/{{fit}}/figures/{{figure}}"
+SEEDS_FIGURE = f"{RESULTS}/{{experiment}}/all_seeds/{{fit}}/figures/{{figure}}"
 TABLE = f"{RESULTS}/tables/{{part}}.csv"
 SUMMARY = f"{RESULTS}/tables/{{part}}_summary.csv"
 PAGE = f"{RESULTS}/{{page}}.html"
@@ -201,15 +203,38 @@ def all_figures(name=None):
     """The chosen figures; an experiment that none of them shows gets two for every fit."""
     part = part_of(name)
     chosen = [f"{FIGURE}.pdf".format(figure=figure) for figure in part.figures]
-    return chosen + [
+    return (
+        chosen
+        + analysis_figures(part)
+        + [
+            f"{FIT_FIGURE}.pdf".format(
+                experiment=experiment, seed=seed, fit=fit, figure=figure
+            )
+            for experiment, seed, fit in fits(PROJECT, part)
+            if experiment in experiments_without_figure(PROJECT, part)
+            for figure in (
+                ("fly", "fly_rollout") if experiment in GRAPHS else ("fig_2", "supp_2")
+            )
+        ]
+    )
+
+
+def analysis_figures(part):
+    """Spectra, formulas and graph of every fit for its first seed, latent vectors of all seeds."""
+    seeds = {}
+    for experiment, seed, fit in fits(PROJECT, part):
+        if experiment not in GRAPHS:  # whose analysis leaves other stores
+            seeds.setdefault((experiment, fit), []).append(seed)
+    single = [
         f"{FIT_FIGURE}.pdf".format(
-            experiment=experiment, seed=seed, fit=fit, figure=figure
+            experiment=experiment, fit=fit, seed=of_fit[0], figure="analysis"
         )
-        for experiment, seed, fit in fits(PROJECT, part)
-        if experiment in experiments_without_figure(PROJECT, part)
-        for figure in (
-            ("fly", "fly_rollout") if experiment in GRAPHS else ("fig_2", "supp_2")
-        )
+        for (experiment, fit), of_fit in seeds.items()
+    ]
+    return single + [
+        f"{SEEDS_FIGURE}.pdf".format(experiment=experiment, fit=fit, figure="seeds")
+        for (experiment, fit), of_fit in seeds.items()
+        if len(of_fit) > 1
     ]
 
 
@@ -241,6 +266,10 @@ def page_titles(wildcards):
 def figure_inputs(wildcards):
     """Stores that a figure shows, and the table if it shows that."""
     spec = FIGURES[wildcards.figure]
+    if spec.over_seeds:
+        sources = figure_sources(PROJECT, wildcards.figure)
+        experiment, _, fit = next(iter(sources.values()))
+        return seeds_of(spec, experiment=experiment, fit=fit)
     files = {
         need: need_file(need, experiment=experiment, seed=seed, fit=fit)
         for need, (experiment, seed, fit) in figure_sources(
@@ -257,6 +286,28 @@ def fit_figure_inputs(wildcards):
     experiment_of(wildcards), fit_of(wildcards)
     of = {name: wildcards[name] for name in ("experiment", "seed", "fit")}
     return {need: need_file(need, **of) for need in FIGURES[wildcards.figure].needs}
+
+
+def seeds_figure_inputs(wildcards):
+    """Stores of the given fit for all its seeds."""
+    experiment_of(wildcards), fit_of(wildcards)
+    return seeds_of(
+        FIGURES[wildcards.figure], experiment=wildcards.experiment, fit=wildcards.fit
+    )
+
+
+def seeds_of(spec, *, experiment, fit):
+    """What a figure over seeds needs: those of the default part, or else of all collections."""
+    chosen = fit_seeds(PROJECT, experiment, fit)
+    default = PROJECT.workflow.experiments.get(experiment, chosen)
+    return {
+        f"{need}_{seed}": str(store(need)).format(
+            experiment=experiment, fit=fit, seed=seed
+        )
+        for need in spec.needs
+        for seed in chosen
+        if seed in default
+    }
 
 
 def need_file(name, **of):

@@ -62,3 +62,36 @@ rule figure_of_fit:
         code=figure_code,
     script:
         "../scripts/figure.py"
+
+
+rule figure_of_seeds:
+    """Draws a figure over all seeds: results/EXPERIMENT/all_seeds/FIT/figures/FIGURE.pdf"""
+    input:
+        unpack(seeds_figure_inputs),
+    output:
+        pdf=f"{SEEDS_FIGURE}.pdf",
+        png=report(
+            f"{SEEDS_FIGURE}.png",
+            caption="../report/figure.rst",
+            category="Figures over seeds",
+            labels={
+                "experiment": "{experiment}",
+                "fit": "{fit}",
+                "figure": "{figure}",
+            },
+        ),
+    log:
+        f"{LOGS}/figure_of_seeds/{{experiment}}_{{fit}}_{{figure}}.log",
+    benchmark:
+        f"{BENCHMARKS}/figure_of_seeds/{{experiment}}_{{fit}}_{{figure}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+        gpu=0,
+    params:
+        code=figure_code,
+    script:
+        "../scripts/figure.py"

@@ -1,4 +1,4 @@
-"""Rules ``figure`` and ``figure_of_fit``: draw one figure from stored numbers."""
+"""Rules ``figure``, ``figure_of_fit``, ``figure_of_seeds``: draw one from stored numbers."""
 
 from pathlib import Path
 

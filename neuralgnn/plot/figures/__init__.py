@@ -46,6 +46,8 @@ class FigureSpec:
         caption: What the figure shows, in sentences, for the report.
         per_fit: Whether any fit of any experiment can be shown this way.
         graph: Whether it shows fits on a given graph, whose analysis leaves other stores.
+        over_seeds: Whether it shows a fit for all its seeds; a need is then given once per seed,
+            as ``<need>_<seed>``.
         table: Collection whose table of metrics is meant; ``metrics``: the default one.
     """
 
@@ -55,6 +57,7 @@ class FigureSpec:
     caption: str
     per_fit: bool = True
     graph: bool = False
+    over_seeds: bool = False
     table: str = "metrics"
 
     @property
@@ -81,6 +84,12 @@ _OVERVIEW_CAPTION = (
 )
 _LENGTHS = (*(f"supp_7_{k}k" for k in (10, 20, 30, 40, 50)), "fig_2")
 _FILLINGS = (*(f"supp_8_{share}" for share in (5, 10, 20, 50)), "fig_2")
+_NETWORK = (
+    "b, Activity of 100 of the neurons, coloured by type. c, True and d, learned connectivity. "
+    "e, Learned against true weights of all connections as counts per bin, each times the height "
+    "of its psi. f, Latent vectors, coloured by true type. g, Update function of every neuron "
+    "over the true ones (grey). "
+)
 _ROLLOUT = (
     "a, Activity of ten neurons, simulated (grey) and predicted (colour: neuron type) from one "
     "held-out state, the one with the median R² at the last marked frame. b, c, Predicted against "
@@ -199,6 +208,21 @@ FIGURES: dict[str, FigureSpec] = {
         per_fit=False,
         table="assemblies",
     ),
+    "supp_13": FigureSpec(
+        "supp_13",
+        _OVERVIEW,
+        "supp_13",
+        f"A transfer function of the sender. {_NETWORK}h, Transfer function of every neuron over "
+        "the true ones of the types (grey), each where its sender has been.",
+    ),
+    "supp_14": FigureSpec(
+        "supp_14",
+        _OVERVIEW,
+        "supp_14",
+        f"A transfer function of sender and receiver. {_NETWORK}h, Transfer functions towards "
+        "each type of receivers, coloured by the type of the sender, over the true ones (grey), "
+        "where the sender has been.",
+    ),
     "identifiability": FigureSpec(
         "identifiability",
         ("identifiability", "weights"),
@@ -244,6 +268,29 @@ FIGURES: dict[str, FigureSpec] = {
         "neuron of each of twenty cell types, simulated (grey) and predicted (colour). "
         "b, Root mean squared error and c, one minus the correlation over time of all neurons.",
         graph=True,
+    ),
+    "analysis": FigureSpec(
+        "analysis",
+        ("spectrum", "embedding", "symbolic", "graph"),
+        "fig_2",
+        "a, Eigenvalues of the learned weights (dots) over the true ones (rings); dashed: true "
+        "spectral radius. b, Singular values. c, d, Alignment of paired true and learned singular "
+        "vectors and eigenvectors, left (rings) and right (dots), with its expectation for "
+        "unrelated vectors (dashed); it dips where close values changed places. e, Common share "
+        "of the subspaces of the leading left singular vectors, blind to such changes. f, UMAP of "
+        "the update functions. g, Precision against recall of the connections, in order of |W| "
+        "and of |W| over its standard error; diamond: the graph found without knowledge of the "
+        "truth. h, Formulas of the functions of every cluster of neurons (with its share of the "
+        "neurons), found by the same search for the learned and for the true functions.",
+    ),
+    "seeds": FigureSpec(
+        "seeds",
+        ("embedding",),
+        "fig_2",
+        "Latent vectors of all neurons, coloured by type, one panel per seed (a to the last) of "
+        "simulation and fit, with the number of clusters of update functions and their accuracy.",
+        per_fit=False,
+        over_seeds=True,
     ),
     "summary": FigureSpec(
         "summary",

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from neuralgnn.plot.activity import draw_color_bar, draw_kinograph
+from neuralgnn.plot.edges import draw_against_truth, draw_curves
 from neuralgnn.plot.embedding import draw_embedding
 from neuralgnn.plot.figures.data import FigureData, evenly, known_types, number, select
-from neuralgnn.plot.graph import draw_against_truth, draw_curves
 from neuralgnn.plot.style import DOUBLE_COLUMN, axes_mm, letter_panel, sheet, style
 
 _PANEL = 42.0

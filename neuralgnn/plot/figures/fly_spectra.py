@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from neuralgnn.plot.activity import draw_color_bar
+from neuralgnn.plot.edges import draw_spectrum
 from neuralgnn.plot.figures.data import FigureData, select
-from neuralgnn.plot.graph import draw_spectrum
 from neuralgnn.plot.style import (
     DOUBLE_COLUMN,
     INK,

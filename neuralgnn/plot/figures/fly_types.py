@@ -5,8 +5,8 @@ __all__ = ["figure"]
 import xarray as xr
 from matplotlib.figure import Figure
 
+from neuralgnn.plot.edges import draw_type_errors
 from neuralgnn.plot.figures.data import FigureData, select
-from neuralgnn.plot.graph import draw_type_errors
 from neuralgnn.plot.style import DOUBLE_COLUMN, axes_mm, letter_panel, sheet, style
 
 

@@ -18,7 +18,14 @@ from neuralgnn.plot.figures.data import (
     select,
     shown_types,
 )
-from neuralgnn.plot.functions import draw_transfer, draw_update, draw_visited, zoom
+from neuralgnn.plot.functions import (
+    draw_pair_transfer,
+    draw_transfer,
+    draw_update,
+    draw_visited,
+    within_visited,
+    zoom,
+)
 from neuralgnn.plot.style import (
     DOUBLE_COLUMN,
     axes_mm,
@@ -107,7 +114,10 @@ def _connectivity(axes: list[Axes], data: FigureData, *, families: bool) -> None
 def _learned(axes: list[Axes], data: FigureData, *, with_embedding: bool) -> None:
     functions: xr.Dataset = select(data, "functions")
     types, word = shown_types(data)
-    update = functions["learned_update"]
+    update, true = functions["learned_update"], functions.get("true_update")
+    if functions["learned_transfer"].sizes["sender"] > 1:
+        low, high = functions["neuron_low"], functions["neuron_high"]
+        update = within_visited(update, low, high, dim="neuron")
     if with_embedding:
         draw_embedding(axes[0], select(data, "embedding")["embedding"], types=types)
         if types is not None:
@@ -115,17 +125,28 @@ def _learned(axes: list[Axes], data: FigureData, *, with_embedding: bool) -> Non
     else:
         types = None  # the same function for every neuron, but for its offset
     *_, left, right = axes
-    true = functions.get("true_update")
     for ax in (left, left.inset_axes((0.63, 0.6, 0.37, 0.4))):
         draw_update(ax, update, true=true, types=types)
     zoom(ax, half_width=_middle(functions), shown=update if true is None else true)
-    draw_transfer(
-        right, functions["learned_transfer"], true=functions.get("true_transfer"), types=types
-    )
+    _transfer(right, functions, types=types)
     for ax in (left, right):
-        if "density" in functions:
+        if "density" in functions and ax.axison:
             low, high = number(functions, "visited_low"), number(functions, "visited_high")
             draw_visited(ax, functions["density"], low=low, high=high)
+
+
+def _transfer(ax: Axes, functions: xr.Dataset, *, types: xr.DataArray | None) -> None:
+    """psi, in squares by type of receiver where it depends on it, each where it was seen."""
+    pairs = "learned_pair_transfer" in functions
+    learned = functions["learned_pair_transfer" if pairs else "learned_transfer"]
+    true = functions.get("true_pair_transfer" if pairs else "true_transfer")
+    if learned.sizes["sender"] > 1:
+        low, high = functions["neuron_low"], functions["neuron_high"]
+        learned = within_visited(learned, low, high)
+        if true is not None:
+            true = within_visited(true, low, high, by=functions["type"])
+    draw = draw_pair_transfer if pairs else draw_transfer
+    draw(ax, learned, true=true, types=types)
 
 
 def _middle(functions: xr.Dataset) -> float:

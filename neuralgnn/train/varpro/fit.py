@@ -8,7 +8,17 @@ r"""A model fitted by variable projection. Axes: T frames, N neurons, K coeffici
 5. *Solve*: W once more, with the MLPs in place.
 """
 
-__all__ = ["Samples", "Search", "find_transfer", "fit_model"]
+__all__ = [
+    "Samples",
+    "Search",
+    "distil_update",
+    "find_transfer",
+    "fit_model",
+    "fitting_points",
+    "interpolate",
+    "subsample",
+    "visited_share",
+]
 
 import logging
 from collections.abc import Callable
@@ -105,7 +115,7 @@ def find_transfer(
     Returns:
         The finished search: its ``state`` holds the coefficients on its ``basis``.
     """
-    sample = _subsample(train.x)
+    sample = subsample(train.x)
     if search is None:
         search = Search(knots=quantile_knots(sample, n_coefficients[0]))
     data = _DataMaker(train, held_out, receivers, sample, n_update_coefficients, one_update, ridge)
@@ -166,11 +176,11 @@ def fit_model(
     assert search.state is not None
     basis, c = search.basis, search.state.coefficients
     shared = not model.embedding.requires_grad
-    sample = _subsample(train.x)
+    sample = subsample(train.x)
     update_basis = SplineBasis(refined_knots(basis, c, sample, n_update_coefficients))
     grid = np.linspace(basis.knots[0], basis.knots[-1], _TABLE_POINTS)
     table = torch.as_tensor(basis.curve(c, grid), device=train.x.device)
-    sent = _interpolate(train.x, grid, table)
+    sent = interpolate(train.x, grid, table)
     factor = GramFactor.of(sent, ridge=search.state.ridge if ridge is None else ridge)
 
     errors = {"transfer": _distil_transfer(model, basis, c, sample)}
@@ -185,7 +195,7 @@ def fit_model(
             model.embedding[:, : latent.latent.shape[1]] = latent.latent.to(model.embedding)
         rows = covering_rows(latent.latent, n_most=_MOST_POINTS // (4 * update_basis.size))
         curves = latent.coefficients()[rows]
-    errors["update"] = _distil_update(model, update_basis, curves, rows, sample)
+    errors["update"] = distil_update(model, update_basis, curves, rows, sample)
     del sent, factor
     model.to(train.x.device)
     errors["ridge"] = _solve_with_model(
@@ -195,10 +205,10 @@ def fit_model(
 
 
 def _distil_transfer(model: AssemblyGNN, basis: SplineBasis, c: NDArray, sample: NDArray) -> float:
-    points = _fitting_points(basis)
+    points = fitting_points(basis)
     inputs = torch.as_tensor(points)[:, None] / model.activity_scale
     values = torch.as_tensor(basis.curve(c, points))
-    error = fit_mlp(model.transfer, inputs, values, _density(points, sample))
+    error = fit_mlp(model.transfer, inputs, values, visited_share(points, sample))
     # What every neuron sends at rest belongs to the update functions: psi(0) = 0.
     with torch.no_grad():
         last = cast(nn.Linear, model.transfer.layers[-1])
@@ -206,16 +216,16 @@ def _distil_transfer(model: AssemblyGNN, basis: SplineBasis, c: NDArray, sample:
     return error
 
 
-def _distil_update(
+def distil_update(
     model: AssemblyGNN, basis: SplineBasis, curves: Tensor, rows: Tensor, sample: NDArray
 ) -> float:
     """The MLP of phi learns the curves ``(R, K)`` of some neurons at their latent vectors."""
-    points = _fitting_points(basis)
+    points = fitting_points(basis)
     x = torch.as_tensor(points)[:, None].expand(len(rows), -1, 1) / model.activity_scale
     a = model.embedding.detach().cpu()[rows.cpu()].double()
     inputs = torch.cat([x, a[:, None, :].expand(-1, len(points), -1)], dim=-1)  # (R, M, 1 + D)
     values = torch.as_tensor(basis.curve(curves.T.cpu().numpy(), points).T.copy())  # (R, M)
-    density = _density(points, sample).repeat(len(rows))
+    density = visited_share(points, sample).repeat(len(rows))
     return fit_mlp(model.update, inputs.flatten(0, 1), values.flatten(), density)
 
 
@@ -279,7 +289,7 @@ def _solve_with_model(
     """W for the model's own MLPs; gives the relative ridge it was solved with."""
     at = torch.as_tensor(grid, dtype=torch.float32, device=train.x.device)
     table = model.transfer(at[:, None] / model.activity_scale).double()
-    sent = _interpolate(train.x, grid, table)
+    sent = interpolate(train.x, grid, table)
     target = torch.cat(
         [
             (y - model.self_update(x)).double()
@@ -314,7 +324,7 @@ def _solve_with_model(
     return used
 
 
-def _interpolate(x: Tensor, grid: NDArray, table: Tensor) -> Float[Tensor, "T N"]:
+def interpolate(x: Tensor, grid: NDArray, table: Tensor) -> Float[Tensor, "T N"]:
     """Linear interpolation of a table on a regular grid, constant outside; float64."""
     step = (grid[-1] - grid[0]) / (len(grid) - 1)
     position = ((x.double() - grid[0]) / step).clamp_(0, len(grid) - 1)
@@ -323,21 +333,21 @@ def _interpolate(x: Tensor, grid: NDArray, table: Tensor) -> Float[Tensor, "T N"
     return torch.lerp(table[index], table[index + 1], position)
 
 
-def _fitting_points(basis: SplineBasis) -> NDArray[np.float64]:
-    """Four points to every interval between knots."""
+def fitting_points(basis: SplineBasis, *, per_interval: int = 4) -> NDArray[np.float64]:
+    """Some points to every interval between knots."""
     knots = basis.knots
-    inner = np.linspace(knots[:-1], knots[1:], 4, endpoint=False, axis=1).ravel()
+    inner = np.linspace(knots[:-1], knots[1:], per_interval, endpoint=False, axis=1).ravel()
     return np.append(inner, knots[-1])
 
 
-def _density(points: NDArray, sample: NDArray) -> Float[Tensor, " M"]:
+def visited_share(points: NDArray, sample: NDArray) -> Float[Tensor, " M"]:
     """Share of the activity that each point stands for, with a floor that keeps edges tame."""
     edges = np.concatenate([[-np.inf], (points[1:] + points[:-1]) / 2, [np.inf]])
     share = np.histogram(sample, bins=edges)[0] / len(sample)
     return torch.as_tensor(share + 0.1 / len(points))
 
 
-def _subsample(x: Tensor, n_most: int = 400_000) -> NDArray[np.float64]:
+def subsample(x: Tensor, n_most: int = 400_000) -> NDArray[np.float64]:
     """Some activity values, the extremes among them."""
     flat = x.flatten()
     step = max(1, len(flat) // n_most) | 1  # odd: does not fall in step with the neurons

@@ -4,6 +4,7 @@ __all__ = ["run_varpro"]
 
 import csv
 import logging
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,15 @@ from neuralgnn.models import build_model, save_checkpoint
 from neuralgnn.train.progress import Progress
 from neuralgnn.train.resume import ResumePoint
 from neuralgnn.train.varpro.fit import Samples, Search, find_transfer, fit_model
+from neuralgnn.train.varpro.grouped import fit_group_model
+from neuralgnn.train.varpro.groups import GroupSearch, find_group_transfer
 from neuralgnn.train.varpro.search import SearchState
+from neuralgnn.train.varpro.transfer import TransferSplines
 
 logger = logging.getLogger(__name__)
 
 _HELD_OUT_FRAMES = 1000
-_HISTORY = ("step", "stage", "start", "loss", "damping", "ridge")
+_HISTORY = ("step", "round", "stage", "start", "loss", "damping", "ridge")
 
 
 def run_varpro(
@@ -58,7 +62,8 @@ def run_varpro(
     trainer = config.trainer
     assert isinstance(trainer, VarproConfig)
     generator = torch.Generator().manual_seed(seed)
-    receivers = _draw_receivers(recording.n_neurons, trainer.n_receivers, generator)
+    order = torch.randperm(recording.n_neurons, generator=generator)
+    receivers = order[: trainer.n_receivers].sort().values
     settings = config.model_dump(mode="json", exclude={"device", "seeds"})
     code = code_digest("neuralgnn.models", "neuralgnn.train")
     key = digest([settings, recording.digest, seed, device.type, torch.__version__, code])
@@ -71,40 +76,71 @@ def run_varpro(
     load = _Loader(recording, config.target.kind, device)
     held_out = load(held_out_frames[:-1], min(_HELD_OUT_FRAMES, len(held_out_frames) - 1))
     bound = trainer.max_iterations * (len(trainer.starts) + len(trainer.n_coefficients) - 1)
+    train = load(train_frames[:-1], n_search)
+    samples = load(train_frames[:-1], n_samples)
+    by = config.model.transfer_input
     with Progress("varpro search, at most", bound, show=progress) as bar:
 
-        def on_progress(search: Search) -> None:
+        def on_progress(search: Search | GroupSearch) -> None:
             store.save(search)
-            if search.state is not None:
-                bar.to(len(store.history), stage=search.stage, loss=search.state.loss)
+            state = _current(search)
+            if state is not None and state.iteration > 0:
+                bar.to(len(store.history), stage=search.stage, loss=state.loss)
 
         search = find_transfer(
-            load(train_frames[:-1], n_search),
+            train,
             held_out,
             receivers=receivers.to(device),
-            n_coefficients=trainer.n_coefficients,
+            # Splines that only have to tell groups of neurons apart stay coarse.
+            n_coefficients=trainer.n_coefficients[: None if by == "activity" else 1],
             n_update_coefficients=trainer.n_update_coefficients,
             starts=trainer.starts,
             max_iterations=trainer.max_iterations,
             ridge=trainer.ridge,
             one_update=shared,
-            search=store.load(),
+            search=store.load("shared"),
             on_progress=on_progress,
         )
-    samples = load(train_frames[:-1], n_samples)
+        transfer, error = None, search.best_error
+        if by != "activity":
+            assert search.state is not None and search.knots is not None
+            transfer, error = find_group_transfer(
+                TransferSplines(
+                    search.knots,
+                    search.state.coefficients[None, None],
+                    torch.zeros(recording.n_neurons, dtype=torch.long, device=device),
+                    search.state.ridge if trainer.ridge is None else trainer.ridge,
+                ),
+                error,
+                train=train,
+                held_out=held_out,
+                solve=samples,
+                by=by,
+                order=order.to(device),
+                n_receivers=trainer.n_receivers,
+                n_coefficients=trainer.n_coefficients,
+                n_update_coefficients=trainer.n_update_coefficients,
+                n_latent=config.model.embedding_dim,
+                max_groups=trainer.max_groups,
+                min_share=trainer.min_group_share,
+                max_iterations=trainer.max_iterations,
+                ridge=trainer.ridge,
+                search=store.load("groups"),
+                on_progress=on_progress,
+            )
     model = build_model(
         config.model,
         n_neurons=recording.n_neurons,
         activity_scale=float(samples.x.std()),
         generator=generator,
     )
-    errors = fit_model(
-        model,
-        samples,
-        search,
-        n_update_coefficients=trainer.n_update_coefficients,
-        ridge=trainer.ridge,
-    )
+    n_update = trainer.n_update_coefficients
+    if transfer is None:
+        errors = fit_model(
+            model, samples, search, n_update_coefficients=n_update, ridge=trainer.ridge
+        )
+    else:
+        errors = fit_group_model(model, samples, transfer, n_update_coefficients=n_update)
     logger.info("relative errors of the MLPs, and ridge: %s", errors)
     step = len(store.history)
     name = f"checkpoint_{step:08d}.pt"
@@ -118,7 +154,7 @@ def run_varpro(
         "checkpoints": [{"file": name, "step": step}],
         "n_samples": n_samples,
         "n_search_samples": n_search,
-        "held_out_error": search.best_error,
+        "held_out_error": error,
         "ridge": errors.pop("ridge"),
         "distillation_error": errors,
     }
@@ -143,49 +179,64 @@ class _SearchStore:
     def __init__(self, point: ResumePoint) -> None:
         self.point = point
         self.history: list[list[float]] = []
+        self.parts: dict[str, Any] = {}
 
-    def load(self) -> Search | None:
-        content = self.point.load()
-        if content is None:
-            return None
-        logger.info("going on from %s", self.point.path)
-        self.history = content["history"]
-        search = content["search"]
-        states = {
-            name: SearchState(
-                **{**search[name], "coefficients": search[name]["coefficients"].numpy()}
+    def load(self, part: str) -> Any:
+        """A part of the search, ``shared`` or ``groups``; None if it has not been saved."""
+        if not self.parts:
+            content = self.point.load()
+            if content is None:
+                return None
+            logger.info("going on from %s", self.point.path)
+            self.history, self.parts = content["history"], content["parts"]
+        return _restored(self.parts.get(part))
+
+    def save(self, search: Search | GroupSearch) -> None:
+        """Keeps where a search stands; a step of it becomes a row of the history."""
+        state = _current(search)
+        grouped = isinstance(search, GroupSearch)
+        if state is not None and state.iteration > 0:
+            place = (
+                [search.round, search.stage, min(search.receiving, len(search.states) - 1)]
+                if grouped
+                else [0, search.stage, search.start]
             )
-            for name in ("state", "best_state")
-            if search[name] is not None
-        }
-        return Search(**{**search, "knots": search["knots"].numpy(), **states})
-
-    def save(self, search: Search) -> None:
-        if search.state is not None:
-            state = search.state
-            self.history.append(
-                [
-                    *(len(self.history) + 1, search.stage, search.start),
-                    *(state.loss, state.damping, state.ridge),
-                ]
-            )
-        plain = vars(search) | {
-            "knots": torch.as_tensor(search.knots),
-            "state": _plain(search.state),
-            "best_state": _plain(search.best_state),
-        }
-        self.point.save({"search": plain, "history": self.history})
+            numbers = (state.loss, state.damping, state.ridge)
+            self.history.append([len(self.history) + 1, *place, *numbers])
+        self.parts = self.parts | {"groups" if grouped else "shared": _plain(search)}
+        self.point.save({"parts": self.parts, "history": self.history})
 
 
-def _plain(state: SearchState | None) -> dict[str, Any] | None:
-    if state is None:
-        return None
-    return vars(state) | {"coefficients": torch.as_tensor(state.coefficients)}
+def _current(search: Search | GroupSearch) -> SearchState | None:
+    """The state that the last step led to; None between searches."""
+    if isinstance(search, Search):
+        return search.state
+    return search.states[search.receiving] if search.receiving < len(search.states) else None
 
 
-def _draw_receivers(n_neurons: int, n_receivers: int, generator: torch.Generator) -> torch.Tensor:
-    order = torch.randperm(n_neurons, generator=generator)
-    return order[: min(n_receivers, n_neurons)].sort().values
+_STORED = {each.__name__: each for each in (Search, SearchState, GroupSearch, TransferSplines)}
+
+
+def _plain(value: Any) -> Any:
+    """The same as dictionaries, lists, tensors and numbers."""
+    if is_dataclass(value):
+        content = {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+        return {"kind": type(value).__name__, "content": content}
+    if isinstance(value, np.ndarray):
+        return {"kind": "array", "content": torch.as_tensor(value)}
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value
+
+
+def _restored(value: Any) -> Any:
+    """Undoes :func:`_plain`."""
+    if isinstance(value, list):
+        return tuple(_restored(each) for each in value)
+    if not isinstance(value, dict):
+        return value
+    if value["kind"] == "array":
+        return value["content"].numpy()
+    content = {name: _restored(each) for name, each in value["content"].items()}
+    return _STORED[value["kind"]](**content)
 
 
 def _sample_sizes(trainer: VarproConfig, n_neurons: int, n_available: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-r"""Search of the transfer function by variable projection. Axes as in ``rows``; C coefficients.
+r"""Search of transfer functions by variable projection. Axes as in ``rows``; C coefficients.
 
 For spline coefficients ``c`` of psi, all weights and update functions of the receivers are
 solved for, so the residual ``r(c)`` depends on ``c`` alone. Its Jacobian is, after Kaufman,
@@ -12,8 +12,11 @@ The ridge on W is part of the problem: unless it is given, it starts large and i
 step to what the evidence asks for (``evidence``). Without it a short recording, whose Gram matrix
 has directions with hardly any signal, is explained by enormous weights on a wrong psi.
 
+Senders may come in G groups, each with a psi of its own: ``c`` then holds the coefficients of all
+groups, one row each, and a sum over the senders is one over those of k's group.
+
 Scale and offset of psi are free (gauge): after every step psi(0) = 0 and its mean square over the
-visited activity is 1.
+activity that its senders visit is 1.
 
 Source: Golub and Pereyra 1973; Kaufman 1975; MacKay 1992.
 """
@@ -23,6 +26,7 @@ __all__ = ["SearchData", "SearchState", "held_out_error", "search_transfer", "st
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,7 +51,7 @@ _RIDGE_TOLERANCE = 0.05
 class SearchState:
     """Where a search stands: enough to continue it identically."""
 
-    coefficients: NDArray[np.float64]  # (C,)
+    coefficients: NDArray[np.float64]  # (C,), or (G, C) of groups
     damping: float = 1e-8
     iteration: int = 0
     loss: float = float("inf")
@@ -66,6 +70,7 @@ class SearchData:
         receivers: Index of each receiver.
         transfer_basis: Splines of psi.
         update_basis: Splines of phi.
+        groups: Group of each sender, 0 .. G - 1; None: all are in one.
         shared_update: Whether all receivers have one update function.
         ridge: Ridge on W relative to the mean diagonal of the Gram matrix; None: by evidence.
     """
@@ -78,12 +83,14 @@ class SearchData:
         *,
         transfer_basis: SplineBasis,
         update_basis: SplineBasis,
+        groups: Int[Tensor, " N"] | None = None,
         shared_update: bool = False,
         ridge: float | None = None,
     ) -> None:
         self.x, self.receivers, self.basis = x, receivers, transfer_basis
         self.target = y.T[:, :, None].double()  # (I, T, 1)
         self.own = update_basis(x[:, receivers].T.double()).permute(1, 2, 0)  # (I, T, K)
+        self.members = _members(groups)
         self.shared_update, self.ridge = shared_update, ridge
         self.variance = float(self.target.var())
         frame_bytes = x.shape[1] * transfer_basis.size * x.element_size()
@@ -93,26 +100,35 @@ class SearchData:
         zero = torch.zeros(1, dtype=torch.float64, device=x.device)
         self.at_zero = transfer_basis(zero)[:, 0]  # (C,)
 
-    def normalised(self, c: Float[Tensor, " C"]) -> Float[Tensor, " C"]:
-        """The same function in the gauge of this search: psi(0) = 0, mean square 1, rising."""
-        c = c - self.at_zero @ c  # splines sum to one, so this subtracts a constant
+    def normalised(self, c: Float[Tensor, "*G C"]) -> Float[Tensor, "*G C"]:
+        """The same functions in the gauge of this search: psi(0) = 0, mean square 1, rising."""
+        shape, c = c.shape, c.reshape(-1, self.basis.size)  # (G, C)
+        c = c - (c @ self.at_zero)[:, None]  # splines sum to one, so this subtracts constants
         second_moment, slope = self._moments
-        scale = (c @ second_moment @ c).sqrt()
-        return c / scale * (1.0 if slope @ c >= 0 else -1.0)
+        scale = torch.einsum("gk,gkl,gl->g", c, second_moment, c).sqrt()
+        rising = (slope * c).sum(1) >= 0
+        return (c / (scale * torch.where(rising, 1.0, -1.0))[:, None]).reshape(shape)
 
-    def sent(self, c: Float[Tensor, " C"]) -> Float[Tensor, "T N"]:
+    def sent(self, c: Float[Tensor, "*G C"]) -> Float[Tensor, "T N"]:
         """Output psi(x) of every sample."""
-        weights = c.to(self.x.dtype)
-        parts = [
-            (weights @ basis.flatten(1)).reshape(block.shape) for block, basis in self._blocks()
-        ]
+        weights = c.reshape(-1, self.basis.size).to(self.x.dtype)  # (G, C)
+        parts = []
+        for block, basis in self._blocks():
+            sent = torch.empty_like(block)
+            for own, members in zip(weights, self.members, strict=True):
+                values = (own @ basis[:, :, members].flatten(1)).reshape(len(block), -1)
+                sent[:, members] = values
+            parts.append(sent)
         return torch.cat(parts).double()
 
-    def sensitivities(self, w: Float[Tensor, "I N"]) -> Float[Tensor, "I T C"]:
-        """sum_j W_ij B_k(x_j) of every receiver."""
+    def sensitivities(self, w: Float[Tensor, "I N"]) -> Float[Tensor, "I T GC"]:
+        """Sum over a group's senders of W_ij B_k(x_j), of every receiver, group by group."""
         weights = w.T.to(self.x.dtype)
-        parts = [(basis @ weights).double() for _, basis in self._blocks()]  # (C, t, I)
-        return torch.cat(parts, dim=1).permute(2, 1, 0).contiguous()
+        parts = [
+            torch.cat([basis[:, :, members] @ weights[members] for members in self.members])
+            for _, basis in self._blocks()
+        ]  # (GC, t, I) each
+        return torch.cat(parts, dim=1).permute(2, 1, 0).double().contiguous()
 
     def _blocks(self) -> Iterator[tuple[Float[Tensor, "t N"], Float[Tensor, "C t N"]]]:
         for start in range(0, len(self.x), self._block):
@@ -125,15 +141,27 @@ class SearchData:
             yield block, basis
 
     @cached_property
-    def _moments(self) -> tuple[Float[Tensor, "C C"], Float[Tensor, " C"]]:
-        """Mean of B_k B_l, and of B_k (x - mean), over all samples."""
-        second = self.x.new_zeros(self.basis.size, self.basis.size, dtype=torch.float64)
-        slope = self.x.new_zeros(self.basis.size, dtype=torch.float64)
+    def _moments(self) -> tuple[Float[Tensor, "G C C"], Float[Tensor, "G C"]]:
+        """Mean of B_k B_l, and of B_k (x - mean), over the samples of each group."""
+        n_groups, size = len(self.members), self.basis.size
+        second = self.x.new_zeros(n_groups, size, size, dtype=torch.float64)
+        slope = self.x.new_zeros(n_groups, size, dtype=torch.float64)
+        centre = self.x.mean()
         for block, basis in self._blocks():
-            flat = basis.flatten(1)
-            second += (flat @ flat.T).double()
-            slope += (flat @ (block - self.x.mean()).flatten()).double()
-        return second / self.x.numel(), slope / self.x.numel()
+            for group, members in enumerate(self.members):
+                flat = basis[:, :, members].flatten(1)
+                second[group] += (flat @ flat.T).double()
+                slope[group] += (flat @ (block[:, members] - centre).flatten()).double()
+        count = [self.x[:, members].numel() for members in self.members]
+        n_samples = torch.tensor(count, dtype=torch.float64, device=self.x.device)
+        return second / n_samples[:, None, None], slope / n_samples[:, None]
+
+
+def _members(groups: Tensor | None) -> list[Any]:
+    """What picks the senders of each group; a slice where it is all of them, to copy nothing."""
+    if groups is None:
+        return [slice(None)]
+    return [(groups == group).nonzero()[:, 0] for group in range(int(groups.max()) + 1)]
 
 
 @dataclass(frozen=True)
@@ -255,7 +283,7 @@ def _step(data: SearchData, point: _Point, damping: float) -> tuple[_Point, floa
     diagonal = hessian.diagonal().clamp_min(1e-12 * hessian.diagonal().max())
     for attempt in range(_MAX_ATTEMPTS):
         shift = torch.linalg.solve(hessian + damping * torch.diag(diagonal), gradient)
-        candidate = _solve(data, data.normalised(point.c + shift), point.ridge)
+        candidate = _solve(data, data.normalised(point.c + shift.view_as(point.c)), point.ridge)
         if candidate.objective < point.objective:
             return candidate, max(damping / 5, _MIN_DAMPING) if attempt == 0 else damping
         damping = max(damping, _MIN_DAMPING) * 10

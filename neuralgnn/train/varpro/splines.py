@@ -67,7 +67,7 @@ class SplineBasis:
         return BSpline(self.padded, coefficients, _DEGREE)(inside)
 
     def project(self, x: NDArray, values: NDArray) -> NDArray:
-        """Least-squares coefficients ``(K,)`` of a function tabulated as ``(G,)`` on ``x``."""
+        """Least-squares coefficients ``(K, ...)`` of functions tabulated as ``(G, ...)``."""
         inside = np.clip(x, self.knots[0], self.knots[-1])
         design = BSpline.design_matrix(inside, self.padded, _DEGREE).toarray()
         return np.linalg.lstsq(design, values, rcond=None)[0]
@@ -86,13 +86,19 @@ def refined_knots(
 
     The error of a cubic spline is equal in all intervals when knots have the density of the
     fourth root of the fourth derivative (de Boor 2001, chapter XII); that derivative is taken
-    from jumps of the third. A quarter of the knots follows the samples, so that quiet stretches
-    stay resolved.
+    from jumps of the third, the largest of the functions that share the knots. A quarter of the
+    knots follows the samples, so that quiet stretches stay resolved.
+
+    Args:
+        basis: Splines of the functions found so far.
+        coefficients: One function ``(K,)`` or several ``(G, K)``.
+        sample: Visited activity.
+        n_coefficients: Coefficients that the new knots give.
     """
     grid = np.linspace(basis.knots[0], basis.knots[-1], 8001)
-    third = BSpline(basis.padded, coefficients, _DEGREE).derivative(3)
+    third = BSpline(basis.padded, np.atleast_2d(coefficients).T, _DEGREE).derivative(3)
     middle = (basis.knots[1:] + basis.knots[:-1]) / 2
-    jumps = np.abs(np.diff(third(middle))) / np.diff(middle)
+    jumps = np.abs(np.diff(third(middle), axis=0)).max(axis=1) / np.diff(middle)
     bend = np.interp(grid, basis.knots[1:-1], jumps) ** 0.25
     # Where hardly any activity goes, bends are noise of the fit.
     share = np.histogram(sample, bins=len(grid), range=(grid[0], grid[-1]))[0].astype(float)

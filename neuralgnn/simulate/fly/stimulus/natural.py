@@ -5,6 +5,12 @@ each other, whose edges and statistics are those of natural images (Lee, Mumford
 eye moves through it with slowly turning velocity, turns and approaches; discs with scenes of their
 own move in front. Columns average over their pitch. Clips of flicker, white noise and black and
 white patches in between drive cells that movies leave silent.
+
+With the parameters of the trained network, 97.2 % of the 434,112 edges have a sender that fires
+(6000 frames, with and without process noise of 0.05). The rest come from L1, L2, Am and some of
+Lawf1. The first three cannot fire under any luminance: photoreceptors receive no inhibition that
+acts, so they stay above their resting potentials, and what they send then already keeps those
+three below threshold. Their edges hold 0.9 % of the variance of W.
 """
 
 __all__ = ["natural_frames"]

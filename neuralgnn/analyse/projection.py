@@ -1,0 +1,59 @@
+"""A map of the learned update functions in the plane. Axes: N neurons, G grid, M mapped ones.
+
+UMAP (McInnes, Healy and Melville 2018) keeps neighbours together; distances between groups and
+their sizes mean little, so types are never counted on it. Nothing but a picture depends on it.
+"""
+
+__all__ = ["project_curves"]
+
+import warnings
+
+import numpy as np
+from jaxtyping import Float
+
+_MIN_ROWS, _MAX_ROWS = 20, 2_000
+
+
+def project_curves(
+    curves: Float[np.ndarray, "N G"],
+    *,
+    n_neighbors: int,
+    min_dist: float,
+    seed: int,
+    n_epochs: int | None = None,
+) -> Float[np.ndarray, "N 2"]:
+    """Places neurons in the plane so that those with similar curves lie together.
+
+    One thread, a seed and a start from the principal components: the same curves give the same
+    map. Of more than 2,000 neurons an even selection is mapped, the others are
+    NaN, and so are all of fewer than 20: their neighbours are everybody.
+
+    Args:
+        curves: Update function of every neuron on a common grid.
+        n_neighbors: Neighbours that every neuron is held to; at most all others.
+        min_dist: How close points may lie.
+        seed: Seed of the layout.
+        n_epochs: Steps of the layout; None: by the number of neurons.
+    """
+    placed = np.full((len(curves), 2), np.nan)
+    rows = np.unique(np.linspace(0, len(curves) - 1, min(len(curves), _MAX_ROWS)).round())
+    rows = rows.astype(int)
+    if len(rows) < _MIN_ROWS:
+        return placed
+    with warnings.catch_warnings():
+        # It says that Tensorflow is missing, and that a graph has parts: both are meant to be.
+        warnings.simplefilter("ignore")
+        import umap  # compiles for half a minute: only those who map curves wait for it
+
+        layout = umap.UMAP(
+            n_neighbors=min(n_neighbors, len(rows) - 1),
+            min_dist=min_dist,
+            n_epochs=n_epochs,
+            init="pca",
+            random_state=seed,
+            n_jobs=1,
+            low_memory=False,
+        )
+        spread = np.sqrt(curves.var(axis=0).sum()) or 1.0
+        placed[rows] = np.asarray(layout.fit_transform(curves[rows] / spread), dtype=np.float64)
+    return placed

@@ -1,0 +1,171 @@
+r"""A model whose transfer functions differ between groups of neurons. Axes as in ``transfer``.
+
+What :mod:`neuralgnn.train.varpro.fit` does for one psi: rows, latent vectors, MLPs, rows again.
+Neurons of one group share a latent vector and an update function, as the data of all of them
+determine it.
+"""
+
+__all__ = ["fit_group_model"]
+
+from typing import cast
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from neuralgnn.models import AssemblyGNN
+from neuralgnn.models.mlp import MLP
+from neuralgnn.models.pair import PairTransfer
+from neuralgnn.train.varpro.distil import covering_rows, fit_mlp
+from neuralgnn.train.varpro.fit import (
+    Samples,
+    distil_update,
+    fitting_points,
+    subsample,
+    visited_share,
+)
+from neuralgnn.train.varpro.latent import fit_latent_curves
+from neuralgnn.train.varpro.solve import solve_model_weights, solve_updates
+from neuralgnn.train.varpro.splines import SplineBasis, refined_knots
+from neuralgnn.train.varpro.transfer import TransferSplines
+
+_MOST_POINTS = 1400  # of the update functions' distillation; its cost grows with the cube
+_TRANSFER_STEPS = 60  # of an MLP that sees latent vectors: then its error is below a thousandth
+
+
+def fit_group_model(
+    model: AssemblyGNN,
+    train: Samples,
+    transfer: TransferSplines,
+    *,
+    n_update_coefficients: int,
+) -> dict[str, float]:
+    """Fills a model in place from the transfer functions of groups.
+
+    Returns:
+        Relative errors of the MLPs, ``transfer`` (the largest of several) and ``update``, and the
+        relative ``ridge`` of the last solve.
+
+    Raises:
+        ValueError: If W is not determined by the samples.
+    """
+    sample = subsample(train.x)
+    basis = SplineBasis(
+        refined_knots(transfer.basis, transfer.all_functions, sample, n_update_coefficients)
+    )
+    coefficients, information = solve_updates(train, transfer, basis)
+    grouped = transfer.n_groups > 1
+    if grouped:
+        coefficients, information = _pooled(coefficients, information, transfer.groups)
+    latent = fit_latent_curves(coefficients, information, n_latent=model.embedding.shape[1])
+    own = latent.latent[transfer.groups] if grouped else latent.latent
+    with torch.no_grad():
+        model.embedding.zero_()
+        model.embedding[:, : own.shape[1]] = own.to(model.embedding)
+    few = covering_rows(latent.latent, n_most=_MOST_POINTS // (4 * basis.size))
+    rows = _first_members(transfer.groups)[few] if grouped else few
+    errors = {
+        "transfer": _distil_transfer(model, transfer, train),
+        "update": distil_update(model, basis, latent.coefficients()[few], rows, sample),
+    }
+    model.to(train.x.device)
+    solve_model_weights(model, train, ridge=transfer.ridge)
+    return errors | {"ridge": transfer.ridge}
+
+
+def _distil_transfer(model: AssemblyGNN, transfer: TransferSplines, train: Samples) -> float:
+    if isinstance(model.transfer, PairTransfer):
+        return _distil_pair(model, model.transfer, transfer, train)
+    return _distil_sender(model, model.transfer, transfer, transfer.coefficients[0], train)
+
+
+def _pooled(
+    coefficients: Float[Tensor, "N K"],
+    information: Float[Tensor, "N K K"],
+    groups: Int[Tensor, " N"],
+) -> tuple[Float[Tensor, "G K"], Float[Tensor, "G K K"]]:
+    """One update function for each group, as the data of all its neurons determine it.
+
+    Neurons that share their transfer functions are taken to be of one kind altogether.
+    """
+    n_groups = int(groups.max()) + 1
+    sides = (information @ coefficients[:, :, None])[:, :, 0]
+    total = information.new_zeros(n_groups, *information.shape[1:]).index_add(
+        0, groups, information
+    )
+    rhs = sides.new_zeros(n_groups, sides.shape[1]).index_add(0, groups, sides)
+    ridge = 1e-9 * total.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
+    eye = torch.eye(total.shape[1]).to(total)
+    return torch.linalg.solve(total + ridge * eye, rhs), total
+
+
+def _first_members(groups: Int[Tensor, " N"]) -> Int[Tensor, " G"]:
+    """One neuron of each group."""
+    numbered = [(groups == group).nonzero()[0, 0] for group in range(int(groups.max()) + 1)]
+    return torch.stack(numbered)
+
+
+def _distil_sender(
+    model: AssemblyGNN,
+    mlp: MLP,
+    transfer: TransferSplines,
+    functions: Float[np.ndarray, "G C"],
+    train: Samples,
+) -> float:
+    """An MLP learns each group's function at the group's latent vector.
+
+    If there is one group only, its neurons have latent vectors of their own, and the function
+    must not depend on them.
+    """
+    points = fitting_points(transfer.basis, per_interval=2)
+    a = model.embedding.detach().cpu().double()
+    x = torch.as_tensor(points)[:, None] / model.activity_scale
+    inputs, values, density = [], [], []
+    for group, c in enumerate(functions):
+        members = (transfer.groups == group).nonzero()[:, 0]
+        visited = visited_share(points, subsample(train.x[:, members])) * len(members)
+        places = a[members[:1].cpu()] if len(functions) > 1 else a[covering_rows(a, n_most=5)]
+        for place in places:
+            inputs.append(torch.cat([x, place.expand(len(points), -1)], dim=1))
+            values.append(torch.as_tensor(transfer.basis.curve(c, points)))
+            density.append(visited)
+    return fit_mlp(
+        mlp,
+        torch.cat(inputs),
+        torch.cat(values),
+        torch.cat(density),
+        max_iterations=_TRANSFER_STEPS,
+    )
+
+
+def _distil_pair(
+    model: AssemblyGNN, psi: PairTransfer, transfer: TransferSplines, train: Samples
+) -> float:
+    """The terms learn the leading singular functions of psi, receivers by senders."""
+    n_receiving, n_groups, size = transfer.coefficients.shape
+    left, spread, right = np.linalg.svd(
+        transfer.coefficients.reshape(n_receiving, -1), full_matrices=False
+    )
+    a = model.embedding.detach().cpu().double()
+    rows = _first_members(transfer.groups).cpu()
+    rows = rows if n_receiving > 1 else covering_rows(a, n_most=16)
+    errors = [0.0]
+    for m, (share, term) in enumerate(zip(psi.shares, psi.terms, strict=True)):
+        share, term = cast(MLP, share), cast(MLP, term)
+        if m >= len(spread):
+            _silence(term)
+            continue
+        values = torch.as_tensor(left[:, m]).expand(len(rows))
+        errors.append(fit_mlp(share, a[rows], values, torch.ones(len(rows))))
+        functions = (spread[m] * right[m]).reshape(n_groups, size)
+        errors.append(_distil_sender(model, term, transfer, functions, train))
+    return max(errors)
+
+
+def _silence(mlp: MLP) -> None:
+    """Makes a network's output zero."""
+    last = cast(nn.Linear, mlp.layers[-1])
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.zero_()

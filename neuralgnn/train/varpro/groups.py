@@ -1,0 +1,237 @@
+r"""Transfer functions that differ between neurons, by groups found without labels.
+
+Axes as in ``transfer``.
+
+A psi of its own for every neuron has as many unknowns as there are neurons, and a recording rarely
+determines them. But neurons that act alike on themselves are of one kind, and even with one psi
+for all, which is wrong, the update functions phi_i come out well enough to cluster. So:
+
+1. *Group*: with the psi found so far solve every neuron's phi_i, and cluster their latent vectors.
+2. *Search*: a psi for every group of senders (and, if psi depends on the receiver, for every group
+   of receivers) by the same Gauss-Newton steps as one psi for all (``search``).
+3. Group again with what was found, until the groups stay and as long as the error on held-out time
+   falls; then refine the knots, all functions sharing them.
+
+Functions of different groups of receivers have nothing but their knots in common: they are
+searched one group after the other.
+"""
+
+__all__ = ["GroupSearch", "find_group_transfer"]
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from neuralgnn.models.clustering import cluster_rows
+from neuralgnn.train.varpro.fit import Samples, subsample
+from neuralgnn.train.varpro.latent import fit_latent_curves
+from neuralgnn.train.varpro.search import (
+    SearchData,
+    SearchState,
+    held_out_error,
+    search_transfer,
+)
+from neuralgnn.train.varpro.solve import solve_updates
+from neuralgnn.train.varpro.splines import SplineBasis, quantile_knots, refined_knots
+from neuralgnn.train.varpro.transfer import TransferSplines
+
+logger = logging.getLogger(__name__)
+
+_MAX_ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class GroupSearch:
+    """Where the search for the groups' functions stands: enough to continue it identically.
+
+    Attributes:
+        best: What had the smallest error on held-out time so far.
+        best_error: That error.
+        groups: Group of each neuron.
+        knots: Knots of this stage.
+        states: Search of every group of receivers; those before ``receiving`` are finished.
+        errors: Errors on held-out time of the finished ones.
+        round: How often neurons were grouped.
+        stage: Index of the number of spline coefficients.
+        finished: Whether nothing is left to do.
+    """
+
+    best: TransferSplines
+    best_error: float
+    groups: Int[Tensor, " N"]
+    knots: NDArray[np.float64]
+    states: tuple[SearchState, ...]
+    errors: tuple[float, ...] = ()
+    round: int = 1
+    stage: int = 0
+    finished: bool = False
+
+    @property
+    def receiving(self) -> int:
+        """Group of receivers that is searched for."""
+        return len(self.errors)
+
+    @property
+    def found(self) -> TransferSplines:
+        """The functions where they stand."""
+        coefficients = np.stack([state.coefficients for state in self.states])
+        ridge = max(state.ridge for state in self.states)
+        return TransferSplines(self.knots, coefficients, self.groups, ridge)
+
+
+def find_group_transfer(
+    shared: TransferSplines,
+    shared_error: float,
+    *,
+    train: Samples,
+    held_out: Samples,
+    solve: Samples,
+    by: Literal["sender", "pair"],
+    order: Int[Tensor, " N"],
+    n_receivers: int,
+    n_coefficients: Sequence[int],
+    n_update_coefficients: int,
+    n_latent: int,
+    max_groups: int,
+    min_share: float,
+    max_iterations: int,
+    ridge: float | None,
+    search: GroupSearch | None = None,
+    on_progress: Callable[[GroupSearch], None] = lambda search: None,
+) -> tuple[TransferSplines, float]:
+    """Finds a psi for each group of neurons.
+
+    Args:
+        shared: One psi for all, where the search starts.
+        shared_error: Its error on held-out time.
+        train: Frames to search with.
+        held_out: Frames that decide.
+        solve: Frames to solve the update functions with.
+        by: Whether psi depends on the sender or on the pair of receiver and sender.
+        order: All neurons in the order in which receivers are taken.
+        n_receivers: Receivers that are searched with, for a psi of the pair of each group.
+        n_coefficients: Spline coefficients of each stage.
+        n_update_coefficients: Spline coefficients of phi.
+        n_latent: Length of the latent vectors that are clustered.
+        max_groups: Largest number of groups.
+        min_share: Smaller groups are merged [1].
+        max_iterations: Upper bound of the Gauss-Newton steps per search.
+        ridge: Relative ridge on W; None: by evidence.
+        search: Where to go on.
+        on_progress: Called after every step.
+
+    Returns:
+        The functions with the smallest error on held-out time, and that error; those of
+        ``shared``, if telling neurons apart does not lower it.
+    """
+    sample = subsample(train.x)
+    update_basis = SplineBasis(quantile_knots(sample, n_update_coefficients))
+
+    def group(transfer: TransferSplines) -> Int[Tensor, " N"]:
+        basis = SplineBasis(
+            refined_knots(transfer.basis, transfer.all_functions, sample, n_update_coefficients)
+        )
+        coefficients, information = solve_updates(solve, transfer, basis)
+        latent = fit_latent_curves(coefficients, information, n_latent=n_latent).latent
+        labels = cluster_rows(
+            latent.cpu().numpy(), max_clusters=max_groups, min_share=min_share, seed=0
+        )
+        logger.info("groups of %s neurons", np.bincount(labels).tolist())
+        return torch.from_numpy(labels).to(train.x.device)
+
+    def started(best: TransferSplines, error: float, groups: Tensor, round: int) -> GroupSearch:
+        n_groups = int(groups.max()) + 1
+        start = SearchState(
+            np.repeat(shared.coefficients[0], n_groups, axis=0), ridge=shared.ridge
+        )
+        states = (start,) * (n_groups if by == "pair" else 1)
+        return GroupSearch(best, error, groups, shared.knots, states, round=round)
+
+    def search_group(search: GroupSearch) -> GroupSearch:
+        """Searches the functions towards the next group of receivers."""
+        r = search.receiving
+        among = order if by == "sender" else order[search.groups[order] == r]
+        receivers = among[:n_receivers].sort().values
+
+        def data(samples: Samples) -> SearchData:
+            return SearchData(
+                samples.x,
+                samples.y[:, receivers],
+                receivers,
+                transfer_basis=SplineBasis(search.knots),
+                update_basis=update_basis,
+                groups=search.groups,
+                ridge=ridge,
+            )
+
+        def at(state: SearchState) -> GroupSearch:
+            states = (*search.states[:r], state, *search.states[r + 1 :])
+            return replace(search, states=states)
+
+        fitted = data(train)
+        state = search_transfer(
+            fitted,
+            search.states[r],
+            max_iterations=max_iterations,
+            on_iteration=lambda state: on_progress(at(state)),
+        )
+        error = held_out_error(fitted, state, data(held_out))
+        return replace(at(state), errors=(*search.errors, error))
+
+    if search is None:
+        search = started(shared, shared_error, group(shared), round=1)
+    while not search.finished:
+        while search.receiving < len(search.states):
+            search = search_group(search)
+        search = _judged(search)
+        better = search.best_error == float(np.mean(search.errors))
+        groups = group(search.best) if better and search.stage == 0 else search.groups
+        if search.round < _MAX_ROUNDS and not _same(groups, search.groups):
+            search = started(search.best, search.best_error, groups, search.round + 1)
+        elif search.stage + 1 < len(n_coefficients):
+            search = _refined(search, sample, n_coefficients[search.stage + 1])
+        else:
+            search = replace(search, finished=True)
+        on_progress(search)
+    return search.best, search.best_error
+
+
+def _judged(search: GroupSearch) -> GroupSearch:
+    """The search after a stage, what was found being kept if it is the best so far."""
+    error = float(np.mean(search.errors))
+    logger.info("round %d, stage %d: held-out error %.2e", search.round, search.stage, error)
+    if error < search.best_error:
+        return replace(search, best=search.found, best_error=error)
+    return search
+
+
+def _same(first: Tensor, second: Tensor) -> bool:
+    """Whether two numberings by first appearance are one partition."""
+    return bool((first == second).all())
+
+
+def _refined(search: GroupSearch, sample: NDArray, n_coefficients: int) -> GroupSearch:
+    """The best functions on more knots, placed where one of them bends."""
+    old = search.best
+    knots = refined_knots(old.basis, old.all_functions, sample, n_coefficients)
+    grid = np.linspace(knots[0], knots[-1], 8001)
+    basis = SplineBasis(knots)
+    states = tuple(
+        SearchState(basis.project(grid, old.basis.curve(functions.T, grid)).T, ridge=old.ridge)
+        for functions in old.coefficients
+    )
+    return replace(
+        search,
+        groups=old.groups,
+        knots=knots,
+        states=states,
+        errors=(),
+        stage=search.stage + 1,
+    )
