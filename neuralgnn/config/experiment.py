@@ -42,7 +42,6 @@ def _folder(path: str) -> str:
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_distinct)]
 Figure = Literal[
     "fig_2",
-    "fig_3",
     "supp_1",
     "supp_2",
     "supp_3",
@@ -59,6 +58,7 @@ Figure = Literal[
     "assemblies",
     "supp_13",
     "supp_14",
+    "fig_3",
     "supp_15",
     "identifiability",
     "analysis",

@@ -204,7 +204,7 @@ def project(tmp_path: Path) -> Callable[..., Path]:
             {"experiments": {"fig_2": [42]}, "figures": ["supp_4"]},
             r"the experiment 'supp_3'",
         ),
-        ({"figures": ["fig_9"]}, r'figures\[0\]: found "fig_9"; allowed: one of .*mean \'fig_2\''),
+        ({"figures": ["fig_9"]}, r'figures\[0\]: found "fig_9"; allowed: one of .*mean \'fig_3\''),
         ({"figurs": []}, r"figurs: unknown key; did you mean 'figures'"),
         (
             {"overrides": {"simulation.n_neuronz": 9}},
