@@ -61,6 +61,10 @@ Figure = Literal[
     "fig_3",
     "supp_15",
     "identifiability",
+    "fly",
+    "fly_spectra",
+    "fly_types",
+    "fly_rollout",
     "analysis",
     "seeds",
     "summary",
@@ -79,6 +83,7 @@ _TARGETS = frozenset(
         "select",
         "analyse",
         "analyse_all",
+        "analyse_graph",
     }
     | {"figure", "figure_of_fit", "figures", "figures_all", "table", "metrics", "report"}
 )
@@ -127,6 +132,13 @@ class ExperimentConfig(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         for name, fit in self.fits.items():
+            on_graph = fit.trainer.kind == "varpro_graph"
+            if on_graph != (self.simulation.kind == "fly"):
+                allowed = "sgd, varpro" if on_graph else "varpro_graph"
+                raise ValueError(
+                    f"fits.{name}.trainer.kind is {fit.trainer.kind!r}, but simulation.kind is "
+                    f"{self.simulation.kind!r}; allowed: {allowed}"
+                )
             if fit.target.kind == "drift" and not self.simulation.record_drift:
                 raise ValueError(
                     f"fits.{name}.target is 'drift', but simulation.record_drift is false: the "

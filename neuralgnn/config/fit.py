@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from neuralgnn.config.base import Section, Seed
+from neuralgnn.config.graph_fit import GraphVarproConfig
 
 
 class DriftTarget(Section):
@@ -178,7 +179,7 @@ class SgdConfig(Section):
     """Checkpoints kept for selection and the training montage, evenly spread."""
 
 
-Trainer = Annotated[VarproConfig | SgdConfig, Field(discriminator="kind")]
+Trainer = Annotated[VarproConfig | GraphVarproConfig | SgdConfig, Field(discriminator="kind")]
 
 
 class FitConfig(Section):
@@ -211,6 +212,11 @@ class FitConfig(Section):
                     f"model.field with model.transfer_input = '{self.model.transfer_input}' is "
                     "not fitted: 'sender' is allowed"
                 )
+        if self.trainer.kind == "varpro_graph" and self.model != ModelConfig():
+            raise ValueError(
+                "model has settings, but trainer.kind = 'varpro_graph' fits a model of its own, "
+                "affine in what arrives; remove the section"
+            )
         if self.model.transfer_input != "activity" and self.model.embedding == "fixed":
             raise ValueError(
                 f"model.transfer_input = '{self.model.transfer_input}' needs latent vectors that "

@@ -1,24 +1,35 @@
 """A fitted model as one file: weights, model arguments, step, provenance; needs no other file."""
 
-__all__ = ["load_model", "read_checkpoint", "save_checkpoint", "write_atomically"]
+__all__ = [
+    "load_model",
+    "load_sparse_model",
+    "read_checkpoint",
+    "save_checkpoint",
+    "write_atomically",
+]
 
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from torch import nn
 
 from neuralgnn.data.store import atomic_path
 from neuralgnn.models.assembly import AssemblyGNN
+from neuralgnn.models.sparse import AffineGNN, GeneralGNN, SparseGNN
 
 _FORMAT = "neuralgnn model"
 _VERSION = 1
 _KEYS = {"format", "version", "arguments", "state", "step", "provenance", "extra"}
+_SPARSE: dict[str, type[SparseGNN]] = {each.__name__: each for each in (AffineGNN, GeneralGNN)}
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def save_checkpoint(
     path: Path | str,
-    model: AssemblyGNN,
+    model: AssemblyGNN | SparseGNN,
     *,
     step: int,
     provenance: dict[str, Any],
@@ -42,6 +53,8 @@ def save_checkpoint(
         "provenance": provenance,
         "extra": extra or {},
     }
+    if isinstance(model, SparseGNN):
+        content["model"] = type(model).__name__
     write_atomically(path, content)
 
 
@@ -54,11 +67,30 @@ def load_model(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is no checkpoint of this package, is damaged, or belongs to
-            another version of the format.
+        ValueError: If the file is no checkpoint of this package, is damaged, holds a model on
+            given edges, or belongs to another version of the format.
     """
+    return _load(path, device, {"AssemblyGNN": AssemblyGNN})
+
+
+def load_sparse_model(
+    path: Path | str, device: torch.device | str = "cpu"
+) -> tuple[SparseGNN, dict[str, Any]]:
+    """The same for a model on given edges.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is no checkpoint of this package, is damaged, holds a model of an
+            assembly, or belongs to another version of the format.
+    """
+    return _load(path, device, _SPARSE)
+
+
+def _load(
+    path: Path | str, device: torch.device | str, classes: dict[str, type[Model]]
+) -> tuple[Model, dict[str, Any]]:
     content = read_checkpoint(path)
-    if set(content) != _KEYS or content["format"] != _FORMAT:
+    if set(content) - {"model"} != _KEYS or content["format"] != _FORMAT:
         raise ValueError(
             f"{path} holds no model of neuralgnn (found keys {sorted(map(str, content))[:8]}). "
             "Is it a checkpoint of another program, or a resume state?"
@@ -68,9 +100,15 @@ def load_model(
             f"{path} has format version {content['version']}, this package reads {_VERSION}: "
             "it was written by another version of neuralgnn"
         )
+    name = content.get("model", "AssemblyGNN")
+    if name not in classes:
+        raise ValueError(
+            f"{path} holds a {name}, expected {' or '.join(classes)}; is it the fit of another "
+            "kind of recording?"
+        )
     try:
         # A generator of its own: initial values are overwritten, the global state is not touched.
-        model = AssemblyGNN(**content["arguments"], generator=torch.Generator())
+        model = classes[name](**content["arguments"], generator=torch.Generator())
         model.load_state_dict(content["state"])
     except (TypeError, RuntimeError, KeyError, AttributeError) as error:
         raise ValueError(

@@ -28,6 +28,7 @@ _PICTURES = {
     "identifiability": "identifiability",
     "analysis": "analysis",
 }
+_GRAPH_PICTURES = {"overview": "fly", "rollout": "fly_rollout", "spectra": "fly_spectra"}
 
 
 def fit_alone(
@@ -95,7 +96,8 @@ def analyse_alone(
         seed=record["seed"],
         published=record["published"],
     )
-    for picture, figure in _PICTURES.items():
+    on_graph = open_recording(source).graph is not None
+    for picture, figure in (_GRAPH_PICTURES if on_graph else _PICTURES).items():
         figure_alone(figure, folder, folder.path / "figures" / picture, recording=source)
 
 

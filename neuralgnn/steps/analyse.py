@@ -2,7 +2,6 @@
 
 __all__ = ["STORES", "analyse_step"]
 
-import logging
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,16 +16,15 @@ from neuralgnn.analyse.run import analyse
 from neuralgnn.config.analysis import AnalysisConfig, ChangedNetwork
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.config.simulation import Connectivity
-from neuralgnn.data.provenance import provenance
 from neuralgnn.data.recording import Recording, open_recording, open_truth
 from neuralgnn.data.store import read_json, save_dataset, write_json
 from neuralgnn.models.checkpoint import load_model
 from neuralgnn.simulate.connectivity import draw_weights
 from neuralgnn.simulate.rate import RateEquation
 from neuralgnn.simulate.stimulus import DrivenEquation, Stimulus
+from neuralgnn.steps.analyse_graph import analyse_graph_step
 from neuralgnn.steps.folders import FitFolder
-
-logger = logging.getLogger(__name__)
+from neuralgnn.steps.numbers import write_metrics
 
 STORES = (
     "weights",
@@ -73,6 +71,10 @@ def analyse_step(
         ValueError: If they do not belong together.
     """
     folder.metrics.unlink(missing_ok=True)  # it vouches for the stores, and is written last
+    if open_recording(recording).graph is not None:
+        names = {"experiment": experiment, "name": name, "seed": seed}
+        analyse_graph_step(recording, fit, folder, analysis, published=published, **names)
+        return
     source, truth = open_recording(recording), open_truth(recording)
     training = read_json(folder.training)
     model, _ = load_model(folder.model)
@@ -96,24 +98,19 @@ def analyse_step(
         "seed": seed,
     }
     _save(datasets, folder, analysis, settings)
-    costs = {f"fit_{key}": training.get(key) for key in ("seconds", "peak_mib")}
-    metrics |= {key: {"value": value, "ceiling": None} for key, value in costs.items()}
-    about = {
-        "experiment": experiment,
-        "seed": seed,
-        "fit": name,
-        "trainer": fit.trainer.kind,
-        "target": fit.target.kind,
-        "gauge": _GAUGE + (_FIELD_GAUGE if "field" in datasets else ""),
-        **costs,
-        "provenance": provenance(settings, recording=source.digest),
-        "metrics": {
-            key: entry | {"published": (published or {}).get(key)}
-            for key, entry in metrics.items()
-        },
-    }
-    _warn_of_unused(published or {}, metrics)
-    write_json(folder.metrics, about)
+    write_metrics(
+        folder.metrics,
+        metrics,
+        training=training,
+        fit=fit,
+        analysis=analysis,
+        recording=source.digest,
+        experiment=experiment,
+        name=name,
+        seed=seed,
+        gauge=_GAUGE + (_FIELD_GAUGE if "field" in datasets else ""),
+        published=published,
+    )
 
 
 def _true_drift(truth: xr.Dataset) -> RateEquation | DrivenEquation:
@@ -186,13 +183,3 @@ def _save(
         if f"changed_{name}" in datasets
     }
     write_json(folder.changed, networks)
-
-
-def _warn_of_unused(published: Mapping[str, float], metrics: Mapping[str, Any]) -> None:
-    """Says which published numbers have none of ours beside them."""
-    if unused := sorted(set(published) - set(metrics)):
-        logger.warning(
-            "published has %s, which this analysis does not give (a frame that is not in "
-            "report_frames, or a misspelt name?)",
-            ", ".join(unused),
-        )

@@ -56,6 +56,8 @@ def _train(
     logger.info("fitting %s with %s on %s", recording, config.trainer.kind, device)
     if config.trainer.kind == "varpro":
         from neuralgnn.train.varpro import run_varpro as run
+    elif config.trainer.kind == "varpro_graph":
+        from neuralgnn.train.varpro.sparse_run import run_graph_varpro as run
     else:
         from neuralgnn.train.sgd import run_sgd as run
     began = time.monotonic()

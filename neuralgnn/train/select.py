@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from neuralgnn.data import Recording, read_json, target
-from neuralgnn.models import AssemblyGNN, load_model
+from neuralgnn.models import AssemblyGNN, SparseGNN, load_model, load_sparse_model
 from neuralgnn.train.run import place
 
 _FRAMES = 500
@@ -52,15 +52,18 @@ def select(
     frames = _held_out(recording, validation_fraction, kind=target_kind)
     x = torch.from_numpy(recording.activity(frames)).to(where)
     y = torch.from_numpy(target(recording, frames, kind=target_kind)).to(where)
+    load = load_model if recording.graph is None else load_sparse_model
+    external = recording.external_input(frames) if recording.graph is not None else None
+    inputs = torch.zeros_like(x) if external is None else torch.from_numpy(external).to(where)
     errors = []
     for entry in sorted(listed, key=lambda entry: entry["step"]):
-        model, meta = load_model(fit_dir / entry["file"], where)
+        model, meta = load(fit_dir / entry["file"], where)
         if model.n_neurons != recording.n_neurons:
             raise ValueError(
                 f"{fit_dir / entry['file']} has {model.n_neurons} neurons, the recording "
                 f"{recording.path} has {recording.n_neurons}: is it the fit of another recording?"
             )
-        error = _one_step_error(model, x, y, frames)
+        error = _one_step_error(model, x, inputs, y, frames)
         errors.append({"file": entry["file"], "step": meta["step"], "error": error})
     finite = [entry for entry in errors if np.isfinite(entry["error"])]
     if not finite:
@@ -84,18 +87,20 @@ def _held_out(recording: Recording, validation_fraction: float, *, kind: str) ->
 
 @torch.no_grad()
 def _one_step_error(
-    model: AssemblyGNN,
+    model: AssemblyGNN | SparseGNN,
     x: Float[Tensor, "T N"],
+    external: Float[Tensor, "T N"],
     y: Float[Tensor, "T N"],
     frames: Int[np.ndarray, " T"],
 ) -> float:
     # A field is not known at held-out times: neurons that it drives do not count.
     counted = torch.ones(model.n_neurons, dtype=torch.bool, device=x.device)
-    if model.field is not None:
+    if isinstance(model, AssemblyGNN) and model.field is not None:
         counted[model.field.neurons] = False
-    blocks = zip(*(all_.split(_BLOCK) for all_ in (x, y, torch.from_numpy(frames))), strict=True)
-    total = sum(
-        float((model(some, frames=at) - rate)[:, counted].double().square().sum())
-        for some, rate, at in blocks
-    )
+    total = 0.0
+    parts = (x, external, y, torch.from_numpy(frames))
+    for some, outside, rate, at in zip(*(part.split(_BLOCK) for part in parts), strict=True):
+        graph = isinstance(model, SparseGNN)
+        predicted = model(some, outside) if graph else model(some, frames=at)
+        total += float((predicted - rate)[:, counted].double().square().sum())
     return (total / y[:, counted].numel()) ** 0.5

@@ -19,7 +19,7 @@ FLY: dict[str, Any] = {"kind": "fly", "record_drift": True}
 
 
 def loaded(path: Path, simulation: dict[str, Any]) -> SimulationConfig | FlyConfig:
-    fit = {"target": {"kind": "drift"}, "trainer": {"kind": "varpro"}}
+    fit = {"target": {"kind": "drift"}, "trainer": {"kind": "varpro_graph"}}
     values = {"title": "fly", "simulation": simulation, "fits": {"varpro": fit}}
     path.write_text(yaml.safe_dump(values))
     return load_experiment(path).simulation

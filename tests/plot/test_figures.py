@@ -104,13 +104,13 @@ def labels_outside_the_view(figure: Figure) -> set[Text]:
     return unused
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", PANELS)
 def test_figure_has_its_panels_and_a_caption_that_names_them(name: str, small: Data) -> None:
     assert letters(draw(name, small)) == PANELS[name]
     assert len(FIGURES[name].caption) > 80
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", PANELS)
 def test_texts_are_readable_and_do_not_overlap_or_leave_the_sheet(
     name: str, small: Data, untyped: Data
 ) -> None:

@@ -65,6 +65,20 @@ def test_every_collection_of_the_project_can_be_planned(tmp_path: Path, snakemak
         assert planned["figure"] == len(part["figures"])
 
 
+def test_the_fly_has_a_simulation_and_an_analysis_of_its_own(
+    tmp_path: Path, snakemake: Run
+) -> None:
+    path = ROOT / "config" / "fly_test.yaml"
+
+    run = snakemake("--dry-run", folder=tmp_path, config=path)
+    planned = jobs(run.stdout)
+
+    assert run.returncode == 0, run.stdout
+    assert planned["simulate_fly"] == planned["train"] == planned["analyse_graph"] == 2
+    assert planned["figure"] == 4 and planned["figure_of_fit"] == 2
+    assert "analyse" not in planned and "simulate" not in planned
+
+
 def test_an_experiment_that_no_figure_shows_is_drawn_all_the_same(
     tmp_path: Path, snakemake: Run, config: Callable[..., Path]
 ) -> None:

@@ -16,7 +16,7 @@ EXPERIMENT = """
 title: fly of 7 columns
 simulation:
   {kind: fly, extent: 1, n_frames: 300, n_test_frames: 50, stimulus: {kind: white_noise}}
-fits: {varpro: {trainer: {kind: varpro}}}
+fits: {varpro: {trainer: {kind: varpro_graph}}}
 analysis: {rollout: {n_starts: 1, n_frames: 20, report_frames: [20]}}
 """
 

@@ -23,6 +23,43 @@ rule analyse:
         f"{LOGS}/analyse/{{experiment}}_seed_{{seed}}_{{fit}}.log",
     benchmark:
         f"{BENCHMARKS}/analyse/{{experiment}}_seed_{{seed}}_{{fit}}.tsv"
+    wildcard_constraints:
+        experiment=OF_ASSEMBLY,
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        gpu=gpus_of,
+    params:
+        analysis=analysis_of,
+        fit=fit_of,
+        published=published_of,
+        code=code_digest("neuralgnn.steps.analyse"),
+    script:
+        "../scripts/analyse.py"
+
+
+rule analyse_graph:
+    """The same for a model on a given graph: constants, cell types, held-out stimuli."""
+    input:
+        recording=RECORDING,
+        training=FIT.training,
+        model=FIT.model,
+    output:
+        weights=store("weights"),
+        functions=store("functions"),
+        neurons=store("neurons"),
+        spectra=store("spectra"),
+        prediction=store("prediction"),
+        metrics=FIT.metrics,
+    log:
+        f"{LOGS}/analyse/{{experiment}}_seed_{{seed}}_{{fit}}.log",
+    benchmark:
+        f"{BENCHMARKS}/analyse/{{experiment}}_seed_{{seed}}_{{fit}}.tsv"
+    wildcard_constraints:
+        experiment=OF_GRAPH,
     conda:
         ENVIRONMENT
     threads: 1

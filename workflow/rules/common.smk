@@ -243,7 +243,9 @@ def all_figures(name=None):
             )
             for experiment, seed, fit in fits(PROJECT, part)
             if experiment in experiments_without_figure(PROJECT, part)
-            for figure in ("fig_2", "supp_2")
+            for figure in (
+                ("fly", "fly_rollout") if experiment in GRAPHS else ("fig_2", "supp_2")
+            )
         ]
     )
 
@@ -252,7 +254,8 @@ def analysis_figures(part):
     """Spectra, formulas and graph of every fit for its first seed, latent vectors of all seeds."""
     seeds = {}
     for experiment, seed, fit in fits(PROJECT, part):
-        seeds.setdefault((experiment, fit), []).append(seed)
+        if experiment not in GRAPHS:  # whose analysis leaves other stores
+            seeds.setdefault((experiment, fit), []).append(seed)
     single = [
         f"{FIT_FIGURE}.pdf".format(
             experiment=experiment, fit=fit, seed=of_fit[0], figure="analysis"

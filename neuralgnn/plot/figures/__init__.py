@@ -46,6 +46,7 @@ class FigureSpec:
         caption: What the figure shows, in sentences, for the report.
         per_fit: Whether any fit of any experiment can be shown this way.
         movie: Whether there is an animated picture of the field with it.
+        graph: Whether it shows fits on a given graph, whose analysis leaves other stores.
         over_seeds: Whether it shows a fit for all its seeds; a need is then given once per seed,
             as ``<need>_<seed>``.
         table: Collection whose table of metrics is meant; ``metrics``: the default one.
@@ -57,6 +58,7 @@ class FigureSpec:
     caption: str
     per_fit: bool = True
     movie: bool = False
+    graph: bool = False
     over_seeds: bool = False
     table: str = "metrics"
 
@@ -254,6 +256,44 @@ FIGURES: dict[str, FigureSpec] = {
         "What the recording can tell about the connectivity. a, Eigenvalues of the Gram matrix of "
         "ψ(x), with its effective rank. b, Error of every weight against its standard error; on "
         "the line both are equal.",
+    ),
+    "fly": FigureSpec(
+        "fly",
+        ("prediction", "weights", "functions", "neurons"),
+        "fly_005",
+        "a, Activity of ten neurons of each cell type under a held-out stimulus, sorted by type. "
+        "b, Learned against true weights of all edges as counts per bin. c, Time constants and "
+        "d, resting potentials of all neurons, coloured by type. e, Update function without "
+        "message and input and f, transfer function of every neuron over its mean ± 2 standard "
+        "deviations, true ones in grey. g, The first two components of the latent vectors.",
+        graph=True,
+    ),
+    "fly_spectra": FigureSpec(
+        "fly_spectra",
+        ("spectra",),
+        "fly_005",
+        "True (grey) and learned (black) connectivity. a, Eigenvalues of largest magnitude. "
+        "b, c, Singular values. d, e, Absolute inner products of true and learned right and left "
+        "singular vectors. f, The largest one of each true vector; dashed: chance, the best of as "
+        "many random directions.",
+        graph=True,
+    ),
+    "fly_types": FigureSpec(
+        "fly_types",
+        ("neurons", "prediction"),
+        "fly_005",
+        "Root mean squared errors by cell type: a, weights of incoming edges, b, time constants, "
+        "c, resting potentials, d, free-running prediction under held-out stimuli.",
+        graph=True,
+    ),
+    "fly_rollout": FigureSpec(
+        "fly_rollout",
+        ("prediction", "neurons"),
+        "fly_005",
+        "Free-running prediction under held-out stimuli from the first frame on. a, Activity of a "
+        "neuron of each of twenty cell types, simulated (grey) and predicted (colour). "
+        "b, Root mean squared error and c, one minus the correlation over time of all neurons.",
+        graph=True,
     ),
     "analysis": FigureSpec(
         "analysis",

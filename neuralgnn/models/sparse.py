@@ -1,0 +1,240 @@
+r"""Graph networks on given edges. Axes: B frames, N neurons, E edges, D latents, C knots.
+
+Both forms evaluate the transfer function once per neuron and multiply by a sparse W; the
+published code evaluates it once per edge, 32 times as often in the fly's visual system.
+"""
+
+__all__ = ["AffineGNN", "GeneralGNN", "SparseGNN"]
+
+import warnings
+from abc import ABC, abstractmethod
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from neuralgnn.models.mlp import MLP
+
+
+class SparseGNN(nn.Module, ABC):
+    """Rate of change of every neuron from activity and external input, over given edges.
+
+    Attributes:
+        pre: Sending neuron of each edge.
+        post: Receiving neuron of each edge.
+        weight: W of each edge, ``(E,)``.
+        embedding: a, ``(N, D)``.
+        arguments: What rebuilds the module; the edges are part of its state.
+    """
+
+    pre: Int[Tensor, " E"]
+    post: Int[Tensor, " E"]
+    weight: nn.Parameter
+    embedding: nn.Parameter
+    arguments: dict[str, Any]
+
+    def __init__(self, n_neurons: int, *, n_edges: int) -> None:
+        super().__init__()
+        self.n_neurons, self.n_edges = n_neurons, n_edges
+        self.register_buffer("pre", torch.zeros(n_edges, dtype=torch.int64))
+        self.register_buffer("post", torch.zeros(n_edges, dtype=torch.int64))
+
+    def connect(self, pre: Int[np.ndarray, " E"], post: Int[np.ndarray, " E"]) -> None:
+        """Sets the edges.
+
+        Raises:
+            ValueError: If there are not as many as the model was made for, or one names a neuron
+                that is not there.
+        """
+        ends = np.concatenate([pre, post])
+        if len(pre) != self.n_edges or len(post) != self.n_edges:
+            raise ValueError(f"{len(pre)} senders and {len(post)} receivers, {self.n_edges} edges")
+        if len(ends) and not 0 <= ends.min() <= ends.max() < self.n_neurons:
+            raise ValueError(
+                f"edges name neurons {ends.min()}..{ends.max()}, but there are 0.."
+                f"{self.n_neurons - 1}"
+            )
+        self.pre.copy_(torch.as_tensor(pre))
+        self.post.copy_(torch.as_tensor(post))
+
+    def forward(
+        self, x: Float[Tensor, "B N"], external: Float[Tensor, "B N"]
+    ) -> Float[Tensor, "B N"]:
+        """Rate of change of every neuron.
+
+        Args:
+            x: Activity v.
+            external: External input I, 0 where none arrives.
+        """
+        return self.update(x, self.message(self.sent(x)), external)
+
+    def message(self, sent: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
+        """Sum over edges into each neuron of W_e times what the sender sends."""
+        return _MessageSum.apply(self.weight, sent, self.pre, self.post)  # pyright: ignore[reportReturnType]
+
+    @abstractmethod
+    def sent(self, x: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
+        """Transfer function of every neuron at its own column of ``x``."""
+
+    @abstractmethod
+    def update(
+        self,
+        x: Float[Tensor, "B N"],
+        message: Float[Tensor, "B N"],
+        external: Float[Tensor, "B N"],
+    ) -> Float[Tensor, "B N"]:
+        """Rate of change of every neuron, given what arrives."""
+
+
+class AffineGNN(SparseGNN):
+    r"""What neurons receive acts linearly, and so does their leak.
+
+    .. math:: \dot v_i = a_{i1} - a_{i2} v_i + a_{i3} \Big(\sum_e W_e\, g(v_{j(e)}) + I_i\Big)
+
+    with g piecewise linear and shared by all neurons. The latent vector of a neuron are its drive
+    at v = 0, its leak and its gain; 1 / leak is the time constant, drive / leak the resting
+    potential.
+
+    Args:
+        n_neurons: Number of neurons ``N``.
+        n_edges: Number of edges ``E``.
+        n_knots: Knots ``C`` of the transfer function.
+        generator: Not used; every model takes one.
+    """
+
+    knots: Float[Tensor, " C"]
+
+    def __init__(
+        self,
+        n_neurons: int,
+        *,
+        n_edges: int,
+        n_knots: int,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(n_neurons, n_edges=n_edges)
+        self.arguments = {"n_neurons": n_neurons, "n_edges": n_edges, "n_knots": n_knots}
+        self.weight = nn.Parameter(torch.zeros(n_edges))
+        self.embedding = nn.Parameter(torch.ones(n_neurons, 3))  # drive, leak, gain
+        self.register_buffer("knots", torch.linspace(0, 1, n_knots))
+        self.values = nn.Parameter(torch.linspace(0, 1, n_knots))
+
+    def sent(self, x: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
+        """The piecewise linear g, going on along its last pieces beyond the knots."""
+        piece = torch.bucketize(x.detach(), self.knots[1:-1].contiguous(), right=True)
+        left, right = self.knots[piece], self.knots[piece + 1]
+        return torch.lerp(self.values[piece], self.values[piece + 1], (x - left) / (right - left))
+
+    def update(
+        self,
+        x: Float[Tensor, "B N"],
+        message: Float[Tensor, "B N"],
+        external: Float[Tensor, "B N"],
+    ) -> Float[Tensor, "B N"]:
+        """Drive, leak, and what arrives times the gain."""
+        drive, leak, gain = self.embedding.T
+        return drive - leak * x + gain * (message + external)
+
+
+class GeneralGNN(SparseGNN):
+    r"""The published form: two MLPs that see latent vectors.
+
+    .. math:: \dot v_i = f\Big(v_i, a_i, \sum_e W_e\, g(v_{j(e)}, a_{j(e)})^2, I_i\Big)
+
+    Source: the companion code of Allier, Lappalainen and Saalfeld, 2026; ``squared`` off gives g
+    itself. Latent vectors start at one, weights from N(0, 1 / E).
+
+    Args:
+        n_neurons: Number of neurons ``N``.
+        n_edges: Number of edges ``E``.
+        embedding_dim: Length ``D`` of the latent vectors.
+        hidden: Width of the MLPs.
+        n_layers: Linear layers of the MLPs.
+        activation: Nonlinearity of the MLPs.
+        squared: Whether messages are squared, hence not negative.
+        generator: Where initial parameters are drawn from; None for PyTorch's global state.
+    """
+
+    def __init__(
+        self,
+        n_neurons: int,
+        *,
+        n_edges: int,
+        embedding_dim: int = 2,
+        hidden: int = 80,
+        n_layers: int = 3,
+        activation: Literal["relu", "tanh", "silu"] = "relu",
+        squared: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(n_neurons, n_edges=n_edges)
+        self.arguments = {
+            "n_neurons": n_neurons,
+            "n_edges": n_edges,
+            "embedding_dim": embedding_dim,
+            "hidden": hidden,
+            "n_layers": n_layers,
+            "activation": activation,
+            "squared": squared,
+        }
+        self.squared = squared
+        shape = {"hidden": hidden, "n_layers": n_layers, "activation": activation}
+        self.embedding = nn.Parameter(torch.ones(n_neurons, embedding_dim))
+        self.updating = MLP(3 + embedding_dim, **shape, generator=generator)  # f
+        self.transfer = MLP(1 + embedding_dim, **shape, generator=generator)  # g
+        weight = torch.randn(n_edges, generator=generator) * max(n_edges, 1) ** -0.5
+        self.weight = nn.Parameter(weight)
+
+    def sent(self, x: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
+        """g(v_j, a_j), squared where messages are."""
+        a = self.embedding.expand(*x.shape, -1)
+        value = self.transfer(torch.cat([x[..., None], a], dim=-1))
+        return value.square() if self.squared else value
+
+    def update(
+        self,
+        x: Float[Tensor, "B N"],
+        message: Float[Tensor, "B N"],
+        external: Float[Tensor, "B N"],
+    ) -> Float[Tensor, "B N"]:
+        """f(v_i, a_i, message, I_i)."""
+        a = self.embedding.expand(*x.shape, -1)
+        seen = [x[..., None], a, message[..., None], external[..., None]]
+        return self.updating(torch.cat(seen, dim=-1))
+
+
+class _MessageSum(torch.autograd.Function):
+    """Sparse W times what is sent, without a number per edge and frame in the forward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, sent: Tensor, pre: Tensor, post: Tensor) -> Tensor:
+        ctx.save_for_backward(weight, sent, pre, post)
+        return _spread(weight, sent, pre, post)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        weight, sent, pre, post = ctx.saved_tensors
+        for_weight = for_sent = None
+        if ctx.needs_input_grad[0]:
+            for_weight = torch.zeros_like(weight)
+            for one_grad, one_sent in zip(grad, sent, strict=True):
+                for_weight += one_grad[post] * one_sent[pre]
+        if ctx.needs_input_grad[1]:
+            for_sent = _spread(weight, grad, post, pre)
+        return for_weight, for_sent, None, None
+
+
+def _spread(weight: Tensor, values: Tensor, source: Tensor, sink: Tensor) -> Tensor:
+    """Products of edges with the values at their source, summed at their sink: ``(B, N)``."""
+    n_neurons = values.shape[1]
+    order = torch.argsort(sink * n_neurons + source)
+    counts = torch.bincount(sink, minlength=n_neurons)
+    starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that CSR tensors are in beta state
+        matrix = torch.sparse_csr_tensor(
+            starts, source[order], weight[order], (n_neurons, n_neurons), check_invariants=False
+        )
+    return (matrix @ values.T).T.contiguous()

@@ -1,0 +1,74 @@
+"""Free-running prediction under held-out stimuli."""
+
+__all__ = ["figure"]
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from neuralgnn.plot.figures.data import FigureData, known_types, select
+from neuralgnn.plot.style import (
+    DOUBLE_COLUMN,
+    INK,
+    TRUTH,
+    axes_mm,
+    letter_panel,
+    sheet,
+    style,
+    type_colors,
+)
+
+_FRAMES = 500
+
+
+@style()
+def figure(data: FigureData) -> Figure:
+    """Draws panels a to c; see ``FIGURES["fly_rollout"]``."""
+    prediction: xr.Dataset = select(data, "prediction")
+    page = sheet(DOUBLE_COLUMN, 120.0)
+    traces = axes_mm(page, 14.0, 8.0, 110.0, 98.0)
+    _traces(traces, prediction, known_types(data), select(data, "neurons"))
+    upper = axes_mm(page, 140.0, 8.0, 36.0, 40.0)
+    lower = axes_mm(page, 140.0, 66.0, 36.0, 40.0)
+    for ax, name, label in (
+        (upper, "rollout_rmse", "RMSE of the rollout"),
+        (lower, "rollout_pearson", "1 − correlation of the rollout"),
+    ):
+        values = prediction[name].values
+        values = values if name.endswith("rmse") else 1 - values
+        values = values[np.isfinite(values) & (values > 0)]
+        ax.set(xlabel=label, ylabel="neurons", xscale="log")
+        if len(values):
+            ax.hist(values, bins=np.geomspace(values.min(), values.max() * 1.01, 40), color=INK)
+    for ax, letter in zip((traces, upper, lower), "abc", strict=True):
+        letter_panel(ax, letter)
+    return page
+
+
+def _traces(
+    ax: Axes, prediction: xr.Dataset, types: xr.DataArray | None, neurons: xr.Dataset
+) -> None:
+    first = prediction.isel(time=slice(_FRAMES))
+    true, learned = first["true"].values, first["predicted"].values
+    chosen = first["shown_neuron"].values
+    kinds = None if types is None else types.values[chosen]
+    colors = INK if kinds is None else type_colors(kinds)
+    offset = 4 * float(true.std()) or 1.0
+    level = -offset * np.arange(true.shape[1])
+    time = first["time"].values
+    for values, style_of in (
+        (true, {"colors": TRUTH, "lw": 1.6}),
+        (learned, {"colors": colors, "lw": 0.5}),
+    ):
+        segments = [np.column_stack([time, trace]) for trace in (values + level).T]
+        ax.add_collection(LineCollection(segments, rasterized=True, **style_of))
+    ax.set(xlim=(time[0], time[-1]), ylim=(level[-1] - offset, offset), xlabel="time [s]")
+    if kinds is not None and "cell_type" in neurons:
+        names = [str(neurons["cell_type"].values[kind]) for kind in kinds]
+        ax.set_yticks(level, names)
+        ax.tick_params(axis="y", length=0)
+    else:
+        ax.set_yticks([])
+    ax.spines["left"].set_visible(False)

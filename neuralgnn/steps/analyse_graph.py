@@ -1,0 +1,80 @@
+"""Step ``analyse`` for recordings with a graph: from a model to numbers, beside the truth."""
+
+__all__ = ["GRAPH_STORES", "analyse_graph_step"]
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from neuralgnn.analyse.fly import analyse_graph
+from neuralgnn.config.analysis import AnalysisConfig
+from neuralgnn.config.fit import FitConfig
+from neuralgnn.data.recording import open_recording, open_truth
+from neuralgnn.data.store import read_json, save_dataset
+from neuralgnn.models.checkpoint import load_sparse_model
+from neuralgnn.steps.folders import FitFolder
+from neuralgnn.steps.numbers import write_metrics
+from neuralgnn.steps.simulate import held_out_recording
+
+GRAPH_STORES = ("weights", "functions", "neurons", "spectra", "prediction")
+"""Stores that the analysis of a fit on a graph leaves."""
+
+_GAUGE = "g(0) = 0, slope of g over positive activity = 1, gain = leak; W in units of activity"
+
+
+def analyse_graph_step(
+    recording: Path,
+    fit: FitConfig,
+    folder: FitFolder,
+    analysis: AnalysisConfig,
+    *,
+    experiment: str,
+    name: str,
+    seed: int,
+    published: Mapping[str, float] | None = None,
+) -> None:
+    """Computes everything about a fit on a graph; leaves stores and ``metrics.json``.
+
+    Predictions are tested on ``test.zarr`` beside the recording; where there is none, on the
+    recording itself.
+
+    Args:
+        recording: Folder of the recording.
+        fit: The fit.
+        folder: Where its files lie.
+        analysis: What to compute.
+        experiment: Name of the experiment.
+        name: Name of the fit.
+        seed: Seed of the fit.
+        published: Published values by metric.
+
+    Raises:
+        FileNotFoundError: If recording, model or training record are missing.
+        ValueError: If they do not belong together.
+    """
+    source, test = open_recording(recording), held_out_recording(recording)
+    training = read_json(folder.training)
+    model, about = load_sparse_model(folder.model)
+    datasets, metrics = analyse_graph(
+        source,
+        open_truth(recording),
+        open_recording(test) if test.exists() else None,
+        model,
+        extra=about["extra"],
+        validation_fraction=fit.validation_fraction,
+    )
+    settings = {"fit": fit.model_dump(mode="json"), "analysis": analysis.model_dump(mode="json")}
+    for store, dataset in datasets.items():
+        save_dataset(dataset, folder.store(store), config=settings)
+    write_metrics(
+        folder.metrics,
+        metrics,
+        training=training,
+        fit=fit,
+        analysis=analysis,
+        recording=source.digest,
+        experiment=experiment,
+        name=name,
+        seed=seed,
+        gauge=_GAUGE,
+        published=published,
+    )

@@ -1,0 +1,370 @@
+r"""Least squares for every neuron's own in-edges. Axes: T frames, N neurons, E edges.
+
+Within: B receivers of a batch, P columns of each of them.
+
+For a fixed transfer function g the rate of receiver i is linear in what is unknown about it,
+
+.. math:: \dot v_i = b_i - \lambda_i v_i + \gamma_i I_i + \sum_{e \to i} w_e\, g(v_{j(e)}),
+
+some tens of numbers, so all receivers are solved side by side: those of similar in-degree are
+padded to one size, and their Gram matrices are summed over blocks of frames. Nothing larger than a
+block of activity and the Gram matrices is held.
+
+Columns are centred, which solves for b, and scaled to unit variance. The ridge lies on messages
+alone. A neuron that never falls below threshold and has a connection to itself has two equal
+columns, its leak and that message; the ridge gives all of it to the leak, where a ridge on both
+would split it and drag every other weight of the neuron along. A second, smaller ridge is relative
+to the mean variance of all messages: g is known to some digits only, so a sender that never fires
+has a column of rounding errors, which the first ridge would take at face value.
+
+Where the residual is noise, a third ridge is the Bayesian one: residual variance over the mean
+square of the receiver's weights, which is estimated alongside (MacKay 1992).
+"""
+
+__all__ = ["Frames", "SparseRows", "solve_sparse_rows"]
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from neuralgnn.data.graph import Graph
+
+_GATHER_BYTES = 1 << 27
+_DEAD = 1e-20  # variance of a column, relative to the activity's, that carries nothing
+_TINY = 1e-13
+_ROUNDS = 12  # of the expected square of a receiver's weights
+_EXACT = 1e-7  # residual over variance below which there is no noise to speak of
+_BLUR = 100.0  # ridge relative to the mean variance of messages, in units of the other ridge
+
+
+@dataclass(frozen=True)
+class Frames:
+    """A block of frames, time last."""
+
+    x: Float[Tensor, "N T"]
+    y: Float[Tensor, "N T"]
+    external: Float[Tensor, "N T"]
+
+
+@dataclass(frozen=True)
+class SparseRows:
+    r"""What is solved for.
+
+    Attributes:
+        drive: b, rate of change at v = 0 without any input [activity/time unit].
+        leak: lambda, 1 / time constant [1/time unit].
+        gain: gamma, effect of the external input; NaN where none arrives or it never changes.
+        weight: w, effect of each message, in the order of the graph's edges.
+        weight_error: Standard error of each, from the residual [same unit].
+        leak_error: Standard error of the leak.
+        drive_error: Standard error of the drive.
+        resolution: Share of each weight that the data decide, the rest being the ridge's, 0 .. 1.
+        residual: Mean squared residual of each receiver [(activity/time unit)²].
+        variance: Variance of each receiver's rate.
+        n_frames: Frames used.
+    """
+
+    drive: Float[Tensor, " N"]
+    leak: Float[Tensor, " N"]
+    gain: Float[Tensor, " N"]
+    weight: Float[Tensor, " E"]
+    weight_error: Float[Tensor, " E"]
+    leak_error: Float[Tensor, " N"]
+    drive_error: Float[Tensor, " N"]
+    resolution: Float[Tensor, " E"]
+    residual: Float[Tensor, " N"]
+    variance: Float[Tensor, " N"]
+    n_frames: int
+
+
+def solve_sparse_rows(
+    blocks: Iterable[Frames],
+    graph: Graph,
+    transfer: Callable[[Tensor], Tensor],
+    *,
+    ridge: float,
+    centre: Float[Tensor, " E"] | None = None,
+    ridge_weight: Float[Tensor, " E"] | None = None,
+) -> SparseRows:
+    """Solves every receiver over all frames, block by block.
+
+    Args:
+        blocks: The frames, in any partition.
+        graph: Edges.
+        transfer: g, elementwise.
+        ridge: Ridge on messages, relative to a column of unit variance.
+        centre: What the ridge draws each weight to; None: zero.
+        ridge_weight: Precision of that prior on each weight, residual variance over ``n_frames``
+            and the prior's variance; in place of the estimated one.
+
+    Raises:
+        ValueError: If there are not more frames than unknowns of the largest row.
+    """
+    batches = list(_batches(graph))
+    sums = [_Sums(batch) for batch in batches]
+    shift: _Shift | None = None
+    n_frames = 0
+    for block in blocks:
+        sent = transfer(block.x.double())
+        shift = shift or _Shift.of(block, sent)
+        columns = shift.columns(block, sent)
+        for each in sums:
+            each.add(*columns)
+        n_frames += block.x.shape[1]
+    most = max((batch.columns.shape[1] for batch in batches), default=0)
+    if shift is None or n_frames <= most + 1:
+        raise ValueError(
+            f"{n_frames} frames do not determine the {most + 1} unknowns of the neuron with the "
+            "most inputs: record longer, or raise trainer.n_samples"
+        )
+    return _collect(sums, shift, graph, n_frames, ridge, centre, ridge_weight)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Receivers padded to one number of columns: leak, external input, messages."""
+
+    receivers: Int[Tensor, " B"]
+    edges: Int[Tensor, "B K"]  # -1: padding
+    columns: Int[Tensor, "B P"]  # rows of the stacked columns; the last one is zero
+
+
+@dataclass(frozen=True)
+class _Shift:
+    """About the mean of each column; subtracted early, sums of squares keep their digits."""
+
+    x: Tensor
+    y: Tensor
+    external: Tensor
+    sent: Tensor
+
+    @classmethod
+    def of(cls, block: Frames, sent: Tensor) -> "_Shift":
+        rows = (block.x, block.y, block.external)
+        x, y, external = (row.double().mean(1) for row in rows)
+        return cls(x, y, external, sent.mean(1))
+
+    def columns(self, block: Frames, sent: Tensor) -> tuple[Tensor, Tensor]:
+        """Columns ``(3 N + 1, T)``: activity, external input, messages, zero; targets (N, T)."""
+        stacked = torch.cat(
+            [
+                block.x.double() - self.x[:, None],
+                block.external.double() - self.external[:, None],
+                sent - self.sent[:, None],
+                sent.new_zeros(1, sent.shape[1]),
+            ]
+        )
+        return stacked, block.y.double() - self.y[:, None]
+
+
+def _batches(graph: Graph, *, most: int = 512) -> Iterator[_Batch]:
+    """Receivers in order of their in-degree, cut where padding would cost more than a tenth."""
+    degree = np.diff(graph.indptr)
+    order = np.argsort(degree, kind="stable")
+    start = 0
+    while start < len(order):
+        stop = start + 1
+        least = degree[order[start]]
+        while stop < min(start + most, len(order)) and degree[order[stop]] <= 1.1 * least + 2:
+            stop += 1
+        yield _batch(graph, order[start:stop], int(degree[order[stop - 1]]))
+        start = stop
+
+
+def _batch(graph: Graph, receivers: np.ndarray, width: int) -> _Batch:
+    n = graph.n_neurons
+    edges = np.full((len(receivers), width), -1)
+    for row, receiver in enumerate(receivers):
+        own = graph.in_edges(int(receiver))
+        edges[row, : len(own)] = own
+    senders = np.where(edges >= 0, 2 * n + graph.pre[edges], 3 * n) if width else edges
+    columns = np.column_stack([receivers, n + receivers, senders])
+    return _Batch(torch.as_tensor(receivers), torch.as_tensor(edges), torch.as_tensor(columns))
+
+
+class _Sums:
+    """Products of the columns of a batch's receivers, summed over frames."""
+
+    def __init__(self, batch: _Batch) -> None:
+        n_receivers, n_columns = batch.columns.shape
+        self.batch = batch
+        # One more column: the target.
+        self.gram = torch.zeros(n_receivers, n_columns + 1, n_columns + 1, dtype=torch.float64)
+        self.total = torch.zeros(n_receivers, n_columns + 1, dtype=torch.float64)
+
+    def add(self, columns: Tensor, targets: Tensor) -> None:
+        n_receivers, n_columns = self.batch.columns.shape
+        step = max(1, _GATHER_BYTES // (8 * (n_columns + 1) * columns.shape[1]))
+        for rows in torch.arange(n_receivers).split(step):
+            own = columns[self.batch.columns[rows].to(columns.device)]  # (b, P, T)
+            target = targets[self.batch.receivers[rows].to(columns.device)]
+            every = torch.cat([own, target[:, None]], dim=1)
+            self.gram[rows] += (every @ every.mT).cpu()
+            self.total[rows] += every.sum(-1).cpu()
+
+
+def _collect(
+    sums: list[_Sums],
+    shift: _Shift,
+    graph: Graph,
+    n_frames: int,
+    ridge: float,
+    centre: Tensor | None,
+    ridge_weight: Tensor | None,
+) -> SparseRows:
+    per_neuron = ("drive", "leak", "gain", "leak_error", "drive_error", "residual", "variance")
+    per_edge = ("weight", "weight_error", "resolution")
+    found = {name: torch.zeros(graph.n_neurons, dtype=torch.float64) for name in per_neuron}
+    found |= {name: torch.zeros(graph.n_edges, dtype=torch.float64) for name in per_edge}
+    stacked = torch.cat([shift.x, shift.external, shift.sent, shift.sent.new_zeros(1)]).cpu()
+    floor = (
+        _DEAD
+        * float(sum(each.gram[:, 0, 0].sum() for each in sums))
+        / (n_frames * graph.n_neurons)
+    )
+    typical = _mean_message_variance(sums, n_frames)
+    for each in sums:
+        batch = each.batch
+        at = batch.edges >= 0
+        prior = _prior(batch, at, centre, ridge_weight)
+        solved = _solve(each, n_frames, ridge=ridge, floor=floor, typical=typical, prior=prior)
+        means = stacked[batch.columns] + solved["mean"]
+        drive = shift.y.cpu()[batch.receivers] + solved["target_mean"]
+        values = {
+            "drive": drive - (solved["b"] * means).sum(1),
+            "leak": -solved["b"][:, 0],
+            "gain": torch.where(solved["alive"][:, 1], solved["b"][:, 1], torch.nan),
+            "leak_error": solved["error"][:, 0],
+            "drive_error": _drive_error(solved, means, n_frames),
+            "residual": solved["residual"],
+            "variance": solved["variance"],
+        }
+        for name, value in values.items():
+            found[name][batch.receivers] = value
+        for name, key in zip(per_edge, ("b", "error", "resolution"), strict=True):
+            found[name][batch.edges[at]] = solved[key][:, 2:][at]
+    return SparseRows(**found, n_frames=n_frames)
+
+
+def _prior(
+    batch: _Batch, at: Tensor, centre: Tensor | None, ridge_weight: Tensor | None
+) -> tuple[Tensor, Tensor] | None:
+    """Centres and precisions of the columns' coefficients; none on leak and external input."""
+    if centre is None or ridge_weight is None:
+        return None
+    both = []
+    for values, outside in ((centre, 0.0), (ridge_weight, 1.0)):
+        padded = torch.full(batch.columns.shape, outside, dtype=torch.float64)
+        padded[:, :2] = 0.0
+        padded[:, 2:][at] = values.double()[batch.edges[at]]
+        both.append(padded)
+    return both[0], both[1]
+
+
+def _solve(
+    sums: _Sums,
+    n_frames: int,
+    *,
+    ridge: float,
+    floor: float,
+    typical: float,
+    prior: tuple[Tensor, Tensor] | None,
+) -> dict[str, Tensor]:
+    """Coefficients of centred columns, with their errors; all of one batch."""
+    mean = sums.total / n_frames
+    covariance = sums.gram / n_frames - mean[:, :, None] * mean[:, None, :]
+    gram, moment = covariance[:, :-1, :-1], covariance[:, :-1, -1]
+    variance = covariance[:, -1, -1].clamp_min(0)
+    diagonal = gram.diagonal(dim1=1, dim2=2)
+    alive = diagonal > floor
+    scale = torch.where(alive, diagonal, 1.0).sqrt()
+    shape = gram / (scale[:, :, None] * scale[:, None, :])
+    shape = torch.where(alive[:, :, None] & alive[:, None, :], shape, 0.0)
+    centre, precision = prior or (torch.zeros_like(diagonal), torch.zeros_like(diagonal))
+    weakest = ridge * (1 + _BLUR * typical / scale.square())
+    weakest[:, :2] = 0.0
+    message = sums.batch.edges >= 0
+    system = _System(shape, moment / scale, scale, alive, variance, n_frames)
+    penalty = weakest if prior is None else torch.maximum(weakest, precision / scale.square())
+    solved = system.solve(penalty, centre)
+    if prior is None:
+        for _ in range(_ROUNDS):
+            if float((solved["residual"] / variance.clamp_min(1e-300)).max()) < _EXACT:
+                break
+            expected = _expected_square(solved, message)
+            noise = solved["residual"] / (n_frames * expected)
+            penalty = weakest + noise[:, None] / scale.square()
+            penalty[:, :2] = 0.0
+            solved = system.solve(penalty, centre)
+    return solved | {"mean": mean[:, :-1], "target_mean": mean[:, -1]}
+
+
+@dataclass(frozen=True)
+class _System:
+    """Normal equations of a batch in columns of unit variance."""
+
+    shape: Float[Tensor, "B P P"]
+    moment: Float[Tensor, "B P"]
+    scale: Float[Tensor, "B P"]
+    alive: Float[Tensor, "B P"]
+    variance: Float[Tensor, " B"]
+    n_frames: int
+
+    def solve(
+        self, penalty: Float[Tensor, "B P"], centre: Float[Tensor, "B P"]
+    ) -> dict[str, Tensor]:
+        """Coefficients with their errors, for a ridge and what it draws them to."""
+        alive, scale = self.alive, self.scale
+        # Columns without variance say nothing: they keep the prior's centre.
+        dead = torch.where(alive, 0.0, 1.0)
+        system = self.shape + torch.diag_embed(torch.where(alive, penalty + _TINY, dead))
+        right = torch.where(alive, self.moment + penalty * centre * scale, centre * scale)
+        inverse = torch.linalg.inv(system)
+        scaled = (inverse @ right[:, :, None])[:, :, 0]
+        explained = 2 * (scaled * self.moment * alive).sum(1)
+        explained = explained - (scaled[:, None] @ self.shape @ scaled[:, :, None])[:, 0, 0]
+        missing = (self.variance - explained).clamp_min(1e-15 * self.variance)
+        share = penalty * inverse.diagonal(dim1=1, dim2=2)
+        resolution = torch.where(alive, (1 - share).clamp(0, 1), 0.0)
+        freedom = (self.n_frames - 1 - resolution.sum(1)).clamp_min(1)
+        residual = missing * self.n_frames / freedom
+        spread = inverse.diagonal(dim1=1, dim2=2).clamp_min(0) * residual[:, None]
+        error = (spread / self.n_frames).sqrt() / scale
+        return {
+            "b": scaled / scale,
+            "error": torch.where(alive, error, torch.inf),
+            "resolution": resolution,
+            "residual": residual,
+            "variance": self.variance,
+            "alive": alive,
+            "inverse": inverse,
+            "scale": scale,
+        }
+
+
+def _expected_square(solved: dict[str, Tensor], message: Tensor) -> Float[Tensor, " B"]:
+    """Mean square of a receiver's weights, from the resolved part of them (MacKay 1992)."""
+    square = (solved["b"][:, 2:].square() * message).sum(1)
+    resolved = (solved["resolution"][:, 2:] * message).sum(1)
+    return (square / resolved.clamp_min(0.5)).clamp_min(1e-30)
+
+
+def _mean_message_variance(sums: list[_Sums], n_frames: int) -> float:
+    total, count = 0.0, 0
+    for each in sums:
+        real = each.batch.edges >= 0
+        square = each.gram.diagonal(dim1=1, dim2=2)[:, 2:-1] / n_frames
+        square = square - (each.total[:, 2:-1] / n_frames).square()
+        total, count = total + float(square[real].sum()), count + int(real.sum())
+    return total / max(count, 1)
+
+
+def _drive_error(solved: dict[str, Tensor], means: Tensor, n_frames: int) -> Tensor:
+    """Of the intercept: that of the mean, and of all slopes at the columns' means."""
+    direction = torch.where(solved["alive"], means / solved["scale"], 0.0)
+    slopes = (direction[:, None] @ solved["inverse"] @ direction[:, :, None])[:, 0, 0]
+    return (solved["residual"] * (1 + slopes.clamp_min(0)) / n_frames).sqrt()

@@ -1,0 +1,263 @@
+"""Variable projection on a recording with a graph: frames, resume points, checkpoint, history."""
+
+__all__ = ["run_graph_varpro"]
+
+import csv
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from neuralgnn.config.fit import FitConfig
+from neuralgnn.config.graph_fit import GraphVarproConfig
+from neuralgnn.data import Graph, Recording, atomic_path, digest, provenance, target
+from neuralgnn.data.provenance import code_digest
+from neuralgnn.models import save_checkpoint
+from neuralgnn.train.progress import Progress
+from neuralgnn.train.resume import ResumePoint
+from neuralgnn.train.varpro.hats import Hats
+from neuralgnn.train.varpro.sparse_fit import (
+    SearchProgress,
+    affine_model,
+    find_sparse_transfer,
+    in_unit_slope,
+)
+from neuralgnn.train.varpro.sparse_rows import Frames, solve_sparse_rows
+from neuralgnn.train.varpro.sparse_search import CurveState, SparseSearchData
+
+logger = logging.getLogger(__name__)
+
+_HELD_OUT_FRAMES = 500
+_BLOCK_BYTES = 1 << 26  # of one array of activity in single precision
+_SAMPLE = 400_000
+_HISTORY = ("step", "stage", "start", "loss", "damping")
+
+
+def run_graph_varpro(
+    recording: Recording,
+    config: FitConfig,
+    *,
+    out: Path,
+    state: Path,
+    seed: int,
+    device: torch.device,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Fits a recording and writes ``checkpoint_*.pt`` and ``history.csv`` into ``out``.
+
+    A killed run goes on from the last step of the search, kept in ``state``, and ends in the
+    same bytes. The checkpoint's ``extra`` holds what the solve says of itself: standard errors
+    and ``resolution`` of every weight, residual and variance of every neuron.
+
+    Args:
+        recording: Activity to fit, with its graph.
+        config: Settings; the trainer section is this one's.
+        out: Folder for the results.
+        state: Folder for the resume point.
+        seed: Seed of the fit: which receivers are searched with.
+        device: Where to compute.
+        progress: Whether to show a bar.
+
+    Returns:
+        ``n_steps``, ``checkpoints`` (file and step of each) and numbers of the fit.
+
+    Raises:
+        ValueError: If the recording has no graph, is too short, or no transfer function is found.
+    """
+    trainer = config.trainer
+    assert isinstance(trainer, GraphVarproConfig)
+    graph = recording.graph
+    if graph is None:
+        raise ValueError(
+            f"{recording.path} has no graph, which trainer.kind = 'varpro_graph' fits on; use "
+            "'varpro', or import the recording with its edges"
+        )
+    settings = config.model_dump(mode="json", exclude={"device", "seeds"})
+    code = code_digest("neuralgnn.models", "neuralgnn.train")
+    key = digest([settings, recording.digest, seed, device.type, torch.__version__, code])
+    store = _ProgressStore(ResumePoint(state / "varpro_graph.pt", key=key))
+    load = _Loader(recording, config.target.kind, device)
+    train_frames, held_out_frames = recording.split(config.validation_fraction)
+    train_frames, held_out_frames = train_frames[:-1], held_out_frames[:-1]
+    receivers = _draw_receivers(graph, trainer.n_receivers, np.random.default_rng(seed))
+    fitted = load(_evenly(train_frames, trainer.n_search_samples))
+    tested = load(_evenly(held_out_frames, _HELD_OUT_FRAMES))
+    sample = _subsample(fitted.x)
+    options = {"graph": graph, "receivers": receivers, "ridge": trainer.ridge}
+
+    def make_data(hats: Hats) -> tuple[SparseSearchData, SparseSearchData]:
+        return tuple(
+            SparseSearchData(some.x.T, some.y.T, some.external.T, hats=hats, **options)
+            for some in (fitted, tested)
+        )  # pyright: ignore[reportReturnType]
+
+    bound = trainer.max_iterations * (len(trainer.starts) + 1)
+    with Progress("search of the transfer function, at most", bound, show=progress) as bar:
+
+        def on_progress(search: SearchProgress) -> None:
+            store.save(search)
+            if search.state is not None:
+                bar.to(len(store.history), loss=search.state.loss)
+
+        search = find_sparse_transfer(
+            make_data,
+            sample,
+            n_knots=trainer.n_knots,
+            refine_knots=trainer.refine_knots,
+            starts=trainer.starts,
+            max_iterations=trainer.max_iterations,
+            search=store.load(),
+            on_progress=on_progress,
+        )
+    hats, values = search.found
+    values = in_unit_slope(hats, values, sample)
+    frames = _evenly(train_frames, trainer.n_samples)
+    curve = torch.as_tensor(values, device=device)
+    with Progress("frames of the solve", len(frames), show=progress) as bar:
+        rows = solve_sparse_rows(
+            load.blocks(frames, bar),
+            graph,
+            lambda x: hats.curve(curve, x),
+            ridge=trainer.ridge,
+        )
+    model = affine_model(rows, hats, values, graph)
+    step = len(store.history)
+    name = f"checkpoint_{step:08d}.pt"
+    record = provenance(
+        config.model_dump(mode="json"), stamp=False, recording=recording.digest, seed=seed
+    )
+    scale = model.embedding[:, 2].detach().double()
+    save_checkpoint(
+        out / name,
+        model,
+        step=step,
+        provenance=record,
+        extra={
+            "weight_error": (rows.weight_error / scale[model.post]).float(),
+            "resolution": rows.resolution.float(),
+            "leak_error": rows.leak_error.float(),
+            "drive_error": rows.drive_error.float(),
+            "residual": rows.residual,
+            "variance": rows.variance,
+            "n_frames": rows.n_frames,
+        },
+    )
+    _write_history(out / "history.csv", store.history)
+    return {
+        "n_steps": step,
+        "checkpoints": [{"file": name, "step": step}],
+        "n_samples": len(frames),
+        "n_search_samples": fitted.x.shape[1],
+        "n_knots": hats.size,
+        "held_out_error": search.best_error,
+    }
+
+
+class _Loader:
+    """Reads frames of the recording, what drives it, and the targets."""
+
+    def __init__(self, recording: Recording, kind: Any, device: torch.device) -> None:
+        self.recording, self.kind, self.device = recording, kind, device
+
+    def __call__(self, frames: np.ndarray) -> Frames:
+        x = self.recording.activity(frames)
+        y = target(self.recording, frames, kind=self.kind)
+        external = self.recording.external_input(frames)
+        if external is None:
+            external = np.zeros_like(x)
+        return Frames(
+            *(torch.from_numpy(each).to(self.device).T.contiguous() for each in (x, y, external))
+        )
+
+    def blocks(self, frames: np.ndarray, bar: Progress) -> Iterator[Frames]:
+        size = max(1, _BLOCK_BYTES // (4 * self.recording.n_neurons))
+        for start in range(0, len(frames), size):
+            yield self(frames[start : start + size])
+            bar.to(min(start + size, len(frames)))
+
+
+class _ProgressStore:
+    """Where a search stands, on disk."""
+
+    def __init__(self, point: ResumePoint) -> None:
+        self.point = point
+        self.history: list[list[float]] = []
+
+    def load(self) -> SearchProgress | None:
+        content = self.point.load()
+        if content is None:
+            return None
+        logger.info("going on from %s", self.point.path)
+        self.history = content["history"]
+        plain = content["search"]
+        arrays = {
+            name: None if plain[name] is None else plain[name].numpy()
+            for name in ("knots", "best_knots")
+        }
+        states = {
+            name: None
+            if plain[name] is None
+            else CurveState(**plain[name] | {"coefficients": plain[name]["coefficients"].numpy()})
+            for name in ("state", "best_state")
+        }
+        return SearchProgress(**plain | arrays | states)
+
+    def save(self, search: SearchProgress) -> None:
+        if search.state is not None:
+            state = search.state
+            self.history.append(
+                [len(self.history) + 1, search.stage, search.start, state.loss, state.damping]
+            )
+        best = search.best_knots
+        plain = vars(search) | {
+            "knots": torch.as_tensor(search.knots),
+            "best_knots": None if best is None else torch.as_tensor(best),
+            "state": _plain(search.state),
+            "best_state": _plain(search.best_state),
+        }
+        self.point.save({"search": plain, "history": self.history})
+
+
+def _plain(state: CurveState | None) -> dict[str, Any] | None:
+    if state is None:
+        return None
+    return vars(state) | {"coefficients": torch.as_tensor(state.coefficients)}
+
+
+def _draw_receivers(graph: Graph, n_receivers: int, generator: np.random.Generator) -> np.ndarray:
+    """Some neurons that hear others.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    hearing = np.flatnonzero(np.diff(graph.indptr))
+    if not len(hearing):
+        raise ValueError("the graph has no edges: there is no transfer function to find")
+    count = min(n_receivers, len(hearing))
+    return np.sort(generator.choice(hearing, count, replace=False))
+
+
+def _evenly(frames: range, most: int) -> np.ndarray:
+    """At most so many of the frames, evenly spread."""
+    count = min(most, len(frames))
+    return frames.start + np.linspace(0, len(frames) - 1, count).round().astype(int)
+
+
+def _subsample(x: Float[Tensor, "N T"]) -> np.ndarray:
+    """Some activity values, the extremes among them."""
+    flat = x.flatten()
+    step = max(1, len(flat) // _SAMPLE) | 1
+    values = flat[::step].cpu().numpy().astype(np.float64)
+    return np.concatenate([values, [float(flat.min()), float(flat.max())]])
+
+
+def _write_history(path: Path, history: list[list[float]]) -> None:
+    with atomic_path(path) as partial, Path(partial).open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(_HISTORY)
+        writer.writerows(history)

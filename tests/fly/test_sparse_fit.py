@@ -1,0 +1,161 @@
+"""Fits on a graph: recovery without knowing the transfer function, resumption, refusals."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from neuralgnn.config.fit import FitConfig
+from neuralgnn.data import Graph, Recording
+from neuralgnn.models import load_sparse_model
+from neuralgnn.train.varpro import sparse_run
+from neuralgnn.train.varpro.sparse_rows import Frames, solve_sparse_rows
+from neuralgnn.train.varpro.sparse_run import run_graph_varpro
+
+from .conftest import Circuit
+
+SMALL = {"n_samples": 2000, "n_search_samples": 700, "n_receivers": 50, "n_knots": 12}
+
+
+def config(target: str = "drift") -> FitConfig:
+    trainer = {"kind": "varpro_graph", "starts": ["linear"], **SMALL}
+    return FitConfig.model_validate({"target": {"kind": target}, "trainer": trainer})
+
+
+def fit(recording: Recording, out: Path, target: str = "drift") -> None:
+    run_graph_varpro(
+        recording,
+        config(target),
+        out=out,
+        state=out / "state",
+        seed=0,
+        device=torch.device("cpu"),
+        progress=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("fit")
+    fit(recording, out)
+    return out
+
+
+def found(out: Path) -> tuple[dict[str, np.ndarray], dict]:
+    """Weight, time constant and resting potential in units of activity."""
+    (checkpoint,) = out.glob("checkpoint_*.pt")
+    model, about = load_sparse_model(checkpoint)
+    drive, leak, gain = model.embedding.detach().double().numpy().T
+    weight = model.weight.detach().double().numpy() * (gain / leak)[model.post]
+    return {"weight": weight, "tau": 1 / leak, "rest": drive / leak}, about["extra"]
+
+
+def r2(learned: np.ndarray, true: np.ndarray) -> float:
+    return 1 - ((learned - true) ** 2).sum() / ((true - true.mean()) ** 2).sum()
+
+
+def test_weights_constants_and_the_rectifier_come_out_of_a_linear_start(
+    fitted: Path, circuit: Circuit
+) -> None:
+    values, extra = found(fitted)
+    resolved = extra["resolution"].numpy() > 0.5
+
+    assert r2(values["weight"][resolved], circuit.weight[resolved]) > 0.9999
+    assert r2(values["tau"], circuit.time_constant) > 0.9999
+    assert r2(values["rest"], circuit.resting_potential) > 0.999
+    (checkpoint,) = fitted.glob("checkpoint_*.pt")
+    x = torch.linspace(-0.8, 1.5, 200)[:, None]
+    sent = load_sparse_model(checkpoint)[0].sent(x).detach()
+    torch.testing.assert_close(sent, x.clamp_min(0), atol=2e-3, rtol=0)
+
+
+def test_what_a_silent_neuron_would_send_is_marked_as_unknown(
+    fitted: Path, circuit: Circuit
+) -> None:
+    values, extra = found(fitted)
+    silent = circuit.graph.pre == circuit.silent
+
+    assert extra["resolution"].numpy()[silent].max() < 0.1
+    assert np.abs(values["weight"][silent]).max() < 0.1
+    assert np.quantile(extra["resolution"].numpy()[~silent], 0.05) > 0.9
+
+
+def test_standard_errors_from_activity_alone_are_as_large_as_the_errors(
+    recording: Recording, circuit: Circuit, tmp_path: Path
+) -> None:
+    fit(recording, tmp_path, "finite_difference")
+    values, extra = found(tmp_path)
+    (checkpoint,) = tmp_path.glob("checkpoint_*.pt")
+    model, _ = load_sparse_model(checkpoint)
+    _, leak, gain = model.embedding.detach().numpy().T
+    resolved = extra["resolution"].numpy() > 0.5
+    error = extra["weight_error"].numpy() * (gain / leak)[model.post]
+    z = (values["weight"] - circuit.weight)[resolved] / error[resolved]
+
+    assert 0.8 < np.quantile(np.abs(z), 0.68) < 1.25
+    assert r2(values["tau"], circuit.time_constant) > 0.97
+
+
+def test_a_killed_fit_goes_on_to_the_same_bytes(
+    recording: Recording, fitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(Exception):
+        pass
+
+    save = sparse_run._ProgressStore.save
+    calls = []
+
+    def dying(store, search) -> None:
+        save(store, search)
+        calls.append(search)
+        if len(calls) == 4:
+            raise Killed
+
+    monkeypatch.setattr(sparse_run._ProgressStore, "save", dying)
+    with pytest.raises(Killed):
+        fit(recording, tmp_path)
+    monkeypatch.setattr(sparse_run._ProgressStore, "save", save)
+    fit(recording, tmp_path)
+
+    (before,), (after,) = fitted.glob("*.pt"), tmp_path.glob("*.pt")
+    assert before.read_bytes() == after.read_bytes()
+    assert (fitted / "history.csv").read_bytes() == (tmp_path / "history.csv").read_bytes()
+
+
+def test_rows_are_least_squares_whatever_the_blocks(circuit: Circuit) -> None:
+    x, y, stimulus = circuit.simulate(800, noise=0.05, seed=3)
+    external = stimulus.external_input(slice(None), n_neurons=x.shape[1])
+    whole = [Frames(*(torch.from_numpy(each.T.copy()) for each in (x, y, external)))]
+    parts = [
+        Frames(*(torch.from_numpy(each[at : at + 130].T.copy()) for each in (x, y, external)))
+        for at in range(0, 800, 130)
+    ]
+    options = {"ridge": 0.0}
+    rectifier = torch.nn.functional.relu
+    one = solve_sparse_rows(whole, circuit.graph, rectifier, **options)
+    other = solve_sparse_rows(parts, circuit.graph, rectifier, **options)
+    neuron = 70
+    edges = circuit.graph.in_edges(neuron)
+    columns = [np.ones(800), -x[:, neuron], *np.maximum(x[:, circuit.graph.pre[edges]], 0).T]
+    expected = np.linalg.lstsq(np.column_stack(columns).astype(float), y[:, neuron].astype(float))[
+        0
+    ]
+
+    torch.testing.assert_close(one.weight, other.weight, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(one.weight[edges], expected[2:], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(float(one.leak[neuron]), expected[1], rtol=1e-4)
+
+
+def test_too_few_frames_are_refused(circuit: Circuit) -> None:
+    frames = Frames(*(torch.zeros(circuit.graph.n_neurons, 5) for _ in range(3)))
+
+    with pytest.raises(ValueError, match="5 frames do not determine"):
+        solve_sparse_rows([frames], circuit.graph, lambda x: x, ridge=1e-8)
+
+
+def test_a_graph_without_edges_has_no_transfer_function() -> None:
+    empty = Graph(pre=np.empty(0, int), post=np.empty(0, int), n_neurons=3)
+
+    with pytest.raises(ValueError, match="no edges"):
+        sparse_run._draw_receivers(empty, 2, np.random.default_rng(0))
