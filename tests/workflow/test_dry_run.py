@@ -97,7 +97,7 @@ def test_an_experiment_that_no_figure_shows_is_drawn_all_the_same(
     [
         ("analysis.curve_points", "analysis.curve_ponts", "did you mean 'curve_points'"),
         ("n_steps: 200", "n_steps: -1", "found -1; allowed: integer > 0"),
-        ("fig_2: [42]", "fig_3: [42]", "there is no file"),
+        ("fig_2: [42]", "fig_9: [42]", "there is no file"),
     ],
 )
 def test_a_broken_configuration_ends_the_dry_run_with_our_message(
