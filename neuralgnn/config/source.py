@@ -64,6 +64,7 @@ def read_yaml(path: Path) -> Source:
     text = _text(path)
     try:
         root = yaml.compose(text, Loader=_Loader)
+        _check_finite(root)
         values = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise ConfigError([_syntax(path, error)]) from None
@@ -92,6 +93,19 @@ def _syntax(path: Path, error: yaml.YAMLError) -> str:
         return f"{path}: is not valid YAML: {' '.join(str(error).split())}"
     mark = error.problem_mark
     return f"{path}:{mark.line + 1}: is not valid YAML: {error.problem} (column {mark.column + 1})"
+
+
+def _check_finite(node: yaml.Node | None, around: tuple[int, ...] = ()) -> None:
+    """An alias inside what it stands for would have no end."""
+    if isinstance(node, yaml.CollectionNode):
+        if id(node) in around:
+            raise yaml.MarkedYAMLError(
+                problem="an alias (*) stands inside its own anchor (&)",
+                problem_mark=node.start_mark,
+            )
+        for child in node.value:
+            for part in child if isinstance(child, tuple) else (child,):
+                _check_finite(part, (*around, id(node)))
 
 
 def _child(node: yaml.Node, key: str | int) -> tuple[yaml.Node, int] | None:

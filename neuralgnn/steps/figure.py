@@ -47,7 +47,7 @@ def figure_step(name: str, files: Mapping[str, Path], stem: Path) -> None:
         raise ValueError(f"figure {name} needs {', '.join(missing)}; was the analysis run?")
     data = figure_data(name, files)
     figure = FIGURES[name].function(data)
-    save_figure(figure, stem, origin=_origin(name, files))
+    save_figure(figure, stem, origin=_origin(name, {need: files[need] for need in data}))
     for need, value in data.items():
         if isinstance(value, xr.DataArray):
             value = value.to_dataset()
@@ -72,10 +72,8 @@ def movie_step(field: Path, movie: Path) -> None:
 
 def _origin(name: str, files: Mapping[str, Path]) -> dict[str, Any]:
     """What a figure was drawn from and with; no times, or equal figures would differ."""
-    needs = FIGURES[name].needs
-    return provenance(
-        stamp=False, figure=name, sources={need: _source(files[need]) for need in needs}
-    )
+    sources = {need: _source(file) for need, file in files.items()}
+    return provenance(stamp=False, figure=name, sources=sources)
 
 
 def _source(path: Path) -> dict[str, Any]:
