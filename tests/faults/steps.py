@@ -1,7 +1,5 @@
-"""Steps of a small run, each a call that can be killed and called again."""
+"""Steps of a small run."""
 
-import os
-import sys
 from pathlib import Path
 
 from neuralgnn.config.analysis import AnalysisConfig
@@ -13,8 +11,6 @@ from neuralgnn.steps.analyse import analyse_step
 from neuralgnn.steps.folders import FitFolder
 from neuralgnn.steps.select import select_step
 from neuralgnn.train import train
-from neuralgnn.train.sgd import run_sgd  # noqa: F401 here, so that a forked process has it
-from neuralgnn.train.varpro import run_varpro  # noqa: F401
 
 SIMULATION = SimulationConfig.model_validate(
     {
@@ -58,28 +54,27 @@ ANALYSIS = AnalysisConfig.model_validate(
         "clusters": {"max_clusters": 4},
         "lyapunov_frames": 50,
         "curve_points": 30,
+        "projection": None,
     }
 )
 
 
-def run_step(step: str, folder: str, device: str = "cpu") -> None:
+def run_step(step: str, folder: Path) -> None:
     """One step in ``folder``: simulate, sgd, varpro, analyse; the last three need a recording."""
-    os.environ["GIT_DIR"] = folder  # the state of the working tree may change meanwhile
-    sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 of a process about to be killed
-    path = Path(folder)
-    recording = path / "activity.zarr"
+    recording = folder / "activity.zarr"
     if step == "simulate":
-        simulate(SIMULATION, recording, seed=1, device=device, shard_frames=400)
+        simulate(SIMULATION, recording, seed=1, shard_frames=400, progress=False)
     elif step == "analyse":
-        fit = FitFolder(path / "sgd")
+        fit = FitFolder(folder / "sgd")
         select_step(recording, FITS["sgd"], fit)
         analyse_step(recording, FITS["sgd"], fit, ANALYSIS, experiment="e", name="sgd", seed=1)
     else:
-        fit = FitFolder(path / step)
+        fit = FitFolder(folder / step)
         train(
             open_recording(recording),
-            FITS[step].model_copy(update={"device": device}),
+            FITS[step],
             out=fit.checkpoints,
-            state=path / "state",
+            state=folder / "state",
             seed=1,
+            progress=False,
         )
