@@ -36,7 +36,7 @@ class Scale:
     """
 
     n_neurons: int = 1000
-    n_frames: int = 30_000
+    n_frames: int = 100_000
     sgd_steps: int = 4500
     batch_size: int = 8
     edge_batch_size: int = 1
