@@ -38,7 +38,7 @@ test-slurm: $(READY) ## the workflow on a real one-node SLURM, started and stopp
 	.ci/slurm
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slurm tests/slurm
 
-test-faults: $(READY) ## kills, full disks, damaged files and mutated settings, at length
+test-faults: $(READY) ## mutated settings, at length
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m faults tests/faults
 
 lint: $(READY) ## format, lint, types, layers; changes nothing
