@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,7 +48,7 @@ def start(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., subprocess
 
     def run(*arguments: str, config: Path) -> subprocess.Popen[str]:
         command = [
-            *("python", "-m", "snakemake", *arguments),
+            *(sys.executable, "-m", "snakemake", *arguments),
             *("--snakefile", str(ROOT / "Snakefile"), "--directory", str(tmp_path)),
             *("--workflow-profile", str(PROFILE), "--configfile", str(config)),
             # all on one small machine, which can be looked at often
