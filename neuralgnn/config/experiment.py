@@ -80,6 +80,7 @@ _TARGETS = frozenset(
         "simulate_fly",
         "train",
         "train_all",
+        "train_part",
         "select",
         "analyse",
         "analyse_all",

@@ -8,6 +8,7 @@ from snakemake.utils import validate
 
 from neuralgnn.config.errors import ConfigError
 from neuralgnn.config.fly import checkpoint_path
+from neuralgnn.config.scatter import PARTS, assembly_mib, part_mib
 from neuralgnn.data.provenance import digest
 from neuralgnn.plot.figures import FIGURES, Need
 from neuralgnn.steps.code import code_digest
@@ -83,6 +84,7 @@ SUMMARY = f"{RESULTS}/tables/{{part}}_summary.csv"
 PAGE = f"{RESULTS}/{{page}}.html"
 REPORT = PAGE.format(page="report")
 STATE = f"{RESULTS}/.state/{{experiment}}/seed_{{seed}}/{{fit}}"
+PART = f"{STATE}/parts/{{part}}.pt"
 LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 
@@ -156,6 +158,53 @@ def experiment_of(wildcards):
             f"it names: {', '.join(PROJECT.experiments)}"
         )
     return PROJECT.experiments[wildcards.experiment]
+
+
+def plan_of(wildcards):
+    """What a fit is cut into; None: it is made in one job."""
+    experiment, _ = experiment_of(wildcards), fit_of(wildcards)
+    if experiment.simulation.kind == "fly":
+        return None
+    return experiment.fits[wildcards.fit].scatter_plan(experiment.simulation.n_neurons)
+
+
+def parts_before(wildcards):
+    """Files of the parts that a part is made from."""
+    plan = plan_of(wildcards)
+    if plan is None:
+        raise WorkflowError(
+            f"fit {wildcards.fit!r} of {wildcards.experiment!r} is made in one job: it has no "
+            f"part {wildcards.part!r}; see trainer.scatter.above"
+        )
+    try:
+        return part_files(wildcards, plan.needs(wildcards.part))
+    except ValueError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def last_parts(wildcards):
+    """Files of the parts that a model is put together from; none where it is made in one job."""
+    plan = plan_of(wildcards)
+    return [] if plan is None else part_files(wildcards, plan.last)
+
+
+def part_files(wildcards, names):
+    of = {name: wildcards[name] for name in ("experiment", "seed", "fit")}
+    return [PART.format(**of, part=name) for name in names]
+
+
+def part_memory(wildcards, attempt):
+    """Memory of a part of a fit."""
+    n_neurons = experiment_of(wildcards).simulation.n_neurons
+    return attempt * part_mib(wildcards.part, plan_of(wildcards), n_neurons)
+
+
+def fit_memory(wildcards, attempt):
+    """Memory of a fit in one job, or of putting one together."""
+    plan, amount = plan_of(wildcards), 6000
+    if plan is not None:
+        amount = assembly_mib(experiment_of(wildcards).simulation.n_neurons)
+    return attempt * amount
 
 
 def gpus_of(wildcards):
