@@ -79,6 +79,22 @@ def test_the_fly_has_a_simulation_and_an_analysis_of_its_own(
     assert "analyse" not in planned and "simulate" not in planned
 
 
+def test_the_fit_of_a_large_network_is_planned_in_parts(
+    tmp_path: Path, snakemake: Run, config: Callable[..., Path]
+) -> None:
+    scatter = "{above: 39, n_stretches: 3, n_row_blocks: 2}"
+    path = config(("overrides:", f"overrides:\n  fits.varpro.trainer.scatter: {scatter}"))
+    models = [f"results/test/fig_2/seed_42/{fit}/model.pt" for fit in ("varpro", "sgd")]
+    part = "results/test/.state/fig_2/seed_42/varpro/parts/rows_2.pt"
+
+    planned = jobs(snakemake(*models, "-n", folder=tmp_path, config=path).stdout)
+    refused = snakemake(part, "-n", folder=tmp_path, config=path).stdout
+
+    assert planned["train_part"] == 4 + 2 * 3 + 2 * 2  # of varpro only
+    assert planned["train"] == 2
+    assert "has no part 'rows_2'; it has: find, gram_spline_0, " in refused
+
+
 def test_an_experiment_that_no_figure_shows_is_drawn_all_the_same(
     tmp_path: Path, snakemake: Run, config: Callable[..., Path]
 ) -> None:
