@@ -25,8 +25,8 @@ class ScatterConfig(Section):
     """Jobs that the fit of a large network is made in.
 
     They make no difference to the result: sums are taken over pieces of frames, and rows of W
-    solved for, in sizes that do not depend on it. Only a psi of the activity alone is fitted in
-    jobs; others stay in one.
+    solved for, in sizes that do not depend on it. Only a psi of the activity alone with all of W
+    is fitted in jobs; a psi of more, or `sparse`, stays in one.
     """
 
     above: PositiveInt = 8000

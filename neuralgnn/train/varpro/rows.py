@@ -19,6 +19,7 @@ __all__ = [
     "Eliminated",
     "GramFactor",
     "RowSystem",
+    "lower_gram",
     "solve_row_block",
     "solve_rows",
     "solve_weights",
@@ -31,7 +32,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-_TRACE_COLUMNS = 4096  # of the inverse's root at a time
+_BLOCK = 1024  # columns of large matrices at a time
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class GramFactor:
         Raises:
             ValueError: If the matrix is not positive definite.
         """
-        return cls.of_gram(sent.double().T @ sent.double(), ridge=ridge, n_samples=len(sent))
+        return cls.of_gram(lower_gram(sent.double()), ridge=ridge, n_samples=len(sent))
 
     @classmethod
     def of_gram(cls, gram: Float[Tensor, "N N"], *, ridge: float, n_samples: int) -> "GramFactor":
@@ -92,14 +93,14 @@ class GramFactor:
     @cached_property
     def inverse_trace(self) -> float:
         """Trace of the inverse."""
-        everyone = torch.arange(len(self.factor), device=self.factor.device)
-        blocks = (
-            torch.linalg.solve_triangular(
-                self.factor, _unit_columns(self.factor, some), upper=False
-            )
-            for some in everyone.split(_TRACE_COLUMNS)
-        )
-        return sum(float(block.square_().sum()) for block in blocks)
+        total = 0.0
+        for start in range(0, len(self.factor), _BLOCK):
+            # The inverse of L is lower triangular too: nothing above the block's first row.
+            trailing = self.factor[start:, start:]
+            unit = torch.eye(len(trailing), min(_BLOCK, len(trailing))).to(trailing)
+            block = torch.linalg.solve_triangular(trailing, unit, upper=False)
+            total += float(block.square_().sum())
+        return total
 
 
 class Eliminated:
@@ -226,6 +227,18 @@ class RowSystem:
         n_receivers, n_samples, n_columns = columns.shape
         flat = columns.permute(1, 0, 2).reshape(n_samples, -1)
         return (self.sent.T @ flat).reshape(-1, n_receivers, n_columns).permute(1, 0, 2)
+
+
+def lower_gram(sent: Float[Tensor, "T N"]) -> Float[Tensor, "N N"]:
+    """``P'P``, of a large network the lower triangle only (rounded up to blocks), zeros above."""
+    n_neurons = sent.shape[1]
+    if n_neurons <= 2 * _BLOCK:
+        return sent.T @ sent
+    gram = sent.new_zeros(n_neurons, n_neurons)
+    for start in range(0, n_neurons, _BLOCK):
+        columns = slice(start, start + _BLOCK)
+        torch.mm(sent[:, start:].T, sent[:, columns], out=gram[start:, columns])
+    return gram
 
 
 def _unit_columns(like: Tensor, index: Tensor) -> Tensor:

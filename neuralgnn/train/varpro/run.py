@@ -30,6 +30,7 @@ from neuralgnn.train.varpro.hidden import HiddenField
 from neuralgnn.train.varpro.partfiles import PartFiles
 from neuralgnn.train.varpro.parts import Maker, Product, assembled, make_all
 from neuralgnn.train.varpro.pieces import Pieces
+from neuralgnn.train.varpro.prune import prune_weights
 from neuralgnn.train.varpro.search import SearchState
 from neuralgnn.train.varpro.transfer import TransferSplines
 
@@ -95,6 +96,16 @@ def run_varpro(
         model, errors, error = fit.in_groups()
         history = fit.store.history
     logger.info("relative errors of the MLPs, and ridge: %s", errors)
+    sparse = {}
+    if fit.trainer.sparse is not None:
+        share = prune_weights(
+            model.to(device),
+            fit.load(fit.train_frames, fit.n_samples),
+            ridge=errors["ridge"],
+            **fit.trainer.sparse.model_dump(),
+        )
+        logger.info("%.3g of the pairs are connected", share)
+        sparse = {"connected_share": share}
     step = len(history)
     name = f"checkpoint_{step:08d}.pt"
     record = provenance(
@@ -111,6 +122,7 @@ def run_varpro(
         "ridge": errors.pop("ridge"),
         "distillation_error": errors,
         **took,
+        **sparse,
     }
 
 
@@ -157,7 +169,8 @@ def _plan(config: FitConfig, recording: Recording) -> Plan:
     if plan is None:
         raise ValueError(
             f"{recording.path} has {recording.n_neurons} neurons: this fit is made in one job; "
-            "in several above trainer.scatter.above neurons, for a psi of the activity alone"
+            "in several above trainer.scatter.above neurons, for a psi of the activity alone and "
+            "without trainer.sparse"
         )
     return plan
 
