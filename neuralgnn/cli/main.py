@@ -109,7 +109,11 @@ def _simulate(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
     command.add_argument("experiment", type=Path, help="experiment file (YAML)")
     command.add_argument("--out", type=Path, required=True, help="folder; gets activity.zarr")
     command.add_argument("--seed", type=int, default=42, help="seed (default: 42)")
-    command.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default: cpu")
+    command.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        help="where to compute (default: as the experiment says)",
+    )
     _add_set(command, "simulation.n_frames=5000")
     command.set_defaults(run=commands.simulate)
 

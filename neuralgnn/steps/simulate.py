@@ -4,9 +4,11 @@ __all__ = ["held_out_recording", "simulate_step"]
 
 import logging
 from pathlib import Path
+from typing import Literal
 
 from neuralgnn.config.fly import FlyConfig
 from neuralgnn.config.simulation import SimulationConfig
+from neuralgnn.models.place import place
 from neuralgnn.simulate.fly.run import simulate_fly
 from neuralgnn.simulate.run import simulate
 
@@ -14,7 +16,11 @@ _log = logging.getLogger(__name__)
 
 
 def simulate_step(
-    config: SimulationConfig | FlyConfig, recording: Path, *, seed: int, device: str = "cpu"
+    config: SimulationConfig | FlyConfig,
+    recording: Path,
+    *,
+    seed: int,
+    device: Literal["auto", "cpu", "cuda"] | None = None,
 ) -> None:
     """Simulates a network; a killed run resumes and ends in the same bytes.
 
@@ -25,14 +31,19 @@ def simulate_step(
         config: The network and how long it is recorded.
         recording: Folder of the recording.
         seed: Seed of everything random.
-        device: Where to compute; the fly is always simulated on the CPU.
+        device: Where to compute; None: as the settings say. The fly is always simulated on the
+            CPU.
+
+    Raises:
+        ValueError: If ``cuda`` is asked for and there is none.
     """
     if isinstance(config, FlyConfig):
         for path, test in [(held_out_recording(recording), True), (recording, False)]:
             simulate_fly(config, path, seed=seed, test=test)
             _log.info("%s: %d frames", path, config.n_test_frames if test else config.n_frames)
     else:
-        simulate(config, recording, seed=seed, device=device)
+        where = place(device or config.device)
+        simulate(config, recording, seed=seed, device=where.type)
         _log.info("%s: %d frames", recording, config.n_frames)
 
 

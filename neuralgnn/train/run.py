@@ -5,12 +5,11 @@ __all__ = ["train", "train_part"]
 import logging
 import time
 from pathlib import Path
-from typing import Any, Literal
-
-import torch
+from typing import Any
 
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.data import Recording, only_writer, provenance, remove_leftovers, write_json
+from neuralgnn.models.place import place
 from neuralgnn.train.memory import peak_mib
 
 logger = logging.getLogger(__name__)
@@ -162,18 +161,3 @@ def _clear(state: Path) -> None:
         file.unlink()
     if state.is_dir() and not any(state.iterdir()):
         state.rmdir()
-
-
-def place(device: Literal["auto", "cpu", "cuda"]) -> torch.device:
-    """The device to compute on; ``auto`` takes CUDA when there is one.
-
-    Raises:
-        ValueError: If ``cuda`` is asked for and there is none.
-    """
-    available = torch.cuda.is_available()
-    if device == "cuda" and not available:
-        raise ValueError(
-            "device is 'cuda', but PyTorch finds no CUDA device; use 'auto' or 'cpu', or install "
-            "a CUDA build of torch"
-        )
-    return torch.device("cuda" if device != "cpu" and available else "cpu")

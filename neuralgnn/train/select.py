@@ -12,7 +12,7 @@ from torch import Tensor
 
 from neuralgnn.data import Recording, read_json, target
 from neuralgnn.models import AssemblyGNN, SparseGNN, load_model, load_sparse_model
-from neuralgnn.train.run import place
+from neuralgnn.models.place import place
 
 _FRAMES = 500
 _BLOCK = 64  # frames evaluated at a time

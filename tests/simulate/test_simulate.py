@@ -12,6 +12,7 @@ import torch
 from neuralgnn.config import SimulationConfig
 from neuralgnn.data import open_recording, open_truth, target
 from neuralgnn.simulate import RateEquation, run, simulate
+from neuralgnn.steps.simulate import simulate_step
 
 
 def tree(path: Path) -> dict[str, bytes]:
@@ -140,6 +141,7 @@ import os, signal, sys, torch
 from neuralgnn.config import SimulationConfig
 from neuralgnn.data.writer import RecordingWriter
 from neuralgnn.simulate import simulate
+from neuralgnn.steps.simulate import simulate_step
 
 config, path, method, call, threads = sys.argv[1:]
 torch.set_num_threads(int(threads))
@@ -270,3 +272,14 @@ def test_first_frames_agree_on_the_gpu(tmp_path: Path, assembly) -> None:
     np.testing.assert_allclose(
         gpu.activity(slice(0, 50)), cpu.activity(slice(0, 50)), rtol=1e-3, atol=1e-3
     )
+
+
+def test_settings_say_where_to_simulate(
+    tmp_path: Path, assembly, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+    with pytest.raises(ValueError, match="finds no CUDA device; use 'auto' or 'cpu'"):
+        simulate_step(assembly(device="cuda"), tmp_path / "gpu.zarr", seed=0)
+    simulate_step(assembly(device="auto", n_frames=20), tmp_path / "cpu.zarr", seed=0)
+    assert (tmp_path / "cpu.zarr" / "zarr.json").is_file()

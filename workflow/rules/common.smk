@@ -212,6 +212,11 @@ def gpus_of(wildcards):
     return 1 if experiment_of(wildcards).fits[wildcards.fit].device == "cuda" else 0
 
 
+def simulation_gpus(wildcards):
+    """One GPU for a simulation that asks for CUDA."""
+    return 1 if experiment_of(wildcards).simulation.device == "cuda" else 0
+
+
 def simulation_threads(wildcards):
     """One thread while W fits into a core's cache: two wait for each other at every step."""
     simulation = experiment_of(wildcards).simulation

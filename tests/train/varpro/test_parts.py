@@ -220,3 +220,26 @@ def test_a_survey_of_pieces_is_that_of_all_values(pieces: Pieces) -> None:
     np.testing.assert_array_equal(sample[:-2], values[::step].double().numpy())
     assert sample[-2:].tolist() == [float(values.min()), float(values.max())]
     assert spread == pytest.approx(float(values.double().std()), rel=1e-12)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_rows_on_the_gpu_are_those_of_the_cpu(pieces: Pieces) -> None:
+    def rows(device: str) -> torch.Tensor:
+        moved = Pieces(
+            lambda frames: tuple(v[: len(frames)].to(device) for v in pieces[0]),
+            np.arange(1024),
+            n_neurons=30,
+        )
+        gram = sum_gram(moved, range(1), sent).rounded()
+        factor = GramFactor.of_gram(gram, ridge=1e-3, n_samples=1024)
+        (products,) = tile_products(
+            moved,
+            [torch.arange(30, device=device)],
+            n_columns=1,
+            sent=sent,
+            columns=lambda x, y, _: y.double().T[:, :, None],
+        )
+        return solve_row_block(factor, products.cross[:, :, 0].T, products.receivers).cpu()
+
+    torch.testing.assert_close(rows("cuda"), rows("cpu"), rtol=1e-9, atol=1e-12)
