@@ -26,6 +26,7 @@ _MIN_TILES = 16  # that a small network is cut into
 _CACHE_BYTES = 1 << 31
 _BLOCK_BYTES = 1 << 29
 _GRAM_ROWS = 512
+_CACHED_ENTRIES = 1 << 17  # of a sum at a time: eight times as fast as all at once
 
 Item = TypeVar("Item")
 
@@ -105,12 +106,14 @@ class LongSum:
         return cls(high, low)
 
     def add(self, term: Float[Tensor, "m n"], *, rows: slice, columns: slice) -> None:
-        """Adds to a part of the matrix."""
-        high, low = self.high[rows, columns], self.low[rows, columns]
-        total = high + term
-        added = total - high
-        low += (high - (total - added)) + (term - added)
-        high.copy_(total)
+        """Adds to a part of the matrix, some rows at a time that stay in the cache."""
+        step = max(1, _CACHED_ENTRIES // term.shape[1])
+        parts = (self.high[rows, columns], self.low[rows, columns], term)
+        for high, low, more in zip(*(part.split(step) for part in parts), strict=True):
+            total = high + more
+            added = total - high
+            low += (high - (total - added)) + (more - added)
+            high.copy_(total)
 
     def merge(self, other: "LongSum") -> None:
         """Adds another sum."""
