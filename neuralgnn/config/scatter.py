@@ -8,6 +8,7 @@ __all__ = [
     "kind_of",
     "number_of",
     "part_mib",
+    "part_threads",
 ]
 
 from dataclasses import dataclass
@@ -115,7 +116,8 @@ def number_of(part: str) -> int:
     return int(part.removeprefix(kind_of(part) + "_"))
 
 
-_PROCESS_MIB = 1500  # interpreter, torch, a few pieces of frames, products of some tiles
+_PROCESS_MIB = 1500  # interpreter, torch, buffers
+_PRODUCTS_MIB = 4096  # products of tiles at most, and what is made of those of one
 _SEARCH_ARRAYS = 5.0  # of search frames x neurons in float64, at a step's most
 # Matrices of N x N in float64 that a part holds at most: Gram matrices come as a sum and what
 # rounding has lost of it.
@@ -146,7 +148,14 @@ def part_mib(part: str, plan: Plan, n_neurons: int) -> int:
     if kind == "find":  # on one and a half frames for every neuron
         total += _SEARCH_ARRAYS * 1.5 * matrix
     pieces = 6 * 8 * 1024 * n_neurons
+    if kind != "find" and not kind.startswith("gram"):
+        total += min(_PRODUCTS_MIB * 2**20, 2 * 8 * 33 * n_neurons**2)
     return _PROCESS_MIB + int((total + pieces) / 2**20)
+
+
+def part_threads(n_neurons: int) -> int:
+    """Threads that a part of the fit of so many neurons keeps busy."""
+    return min(32, max(2, n_neurons // 1000))
 
 
 def assembly_mib(n_neurons: int) -> int:

@@ -8,7 +8,7 @@ from snakemake.utils import validate
 
 from neuralgnn.config.errors import ConfigError
 from neuralgnn.config.fly import checkpoint_path
-from neuralgnn.config.scatter import PARTS, assembly_mib, part_mib
+from neuralgnn.config.scatter import PARTS, assembly_mib, part_mib, part_threads
 from neuralgnn.data.provenance import digest
 from neuralgnn.plot.figures import FIGURES, Need
 from neuralgnn.steps.code import code_digest
@@ -191,6 +191,11 @@ def last_parts(wildcards):
 def part_files(wildcards, names):
     of = {name: wildcards[name] for name in ("experiment", "seed", "fit")}
     return [PART.format(**of, part=name) for name in names]
+
+
+def threads_of_part(wildcards):
+    """Threads of a part of a fit."""
+    return part_threads(experiment_of(wildcards).simulation.n_neurons)
 
 
 def part_memory(wildcards, attempt):

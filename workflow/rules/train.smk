@@ -16,7 +16,7 @@ rule train_part:
         part=PARTS,
     conda:
         ENVIRONMENT
-    threads: 2
+    threads: threads_of_part
     resources:
         mem_mb=part_memory,
         runtime=growing(240),

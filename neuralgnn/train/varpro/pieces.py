@@ -24,7 +24,7 @@ PIECE = 1024  # frames
 _TILE = 128  # receivers, at most
 _MIN_TILES = 16  # that a small network is cut into
 _CACHE_BYTES = 1 << 31
-_BLOCK_BYTES = 1 << 29
+_BLOCK_BYTES = 1 << 31  # products of tiles that share a pass over the frames
 _GRAM_ROWS = 512
 _CACHED_ENTRIES = 1 << 17  # of a sum at a time: eight times as fast as all at once
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from neuralgnn.config.fit import FitConfig
-from neuralgnn.config.scatter import Plan
+from neuralgnn.config.scatter import Plan, part_mib
 from neuralgnn.data import Recording
 from neuralgnn.models import load_model
 from neuralgnn.train import train, train_part
@@ -151,6 +151,17 @@ def test_every_part_comes_after_those_that_it_needs() -> None:
         assert set(plan.needs(part)) <= set(plan.parts[:position])
     needed = {name for part in plan.parts for name in plan.needs(part)} | set(plan.last)
     assert needed == set(plan.parts)
+
+
+def test_memory_of_a_part_holds_what_it_makes() -> None:
+    matrix = 8 * 8000**2 / 2**20  # MiB
+    plan = Plan(8, 8)
+
+    assert part_mib("gram_spline_3", plan, 8000) > 2 * matrix  # the sum and what it has lost
+    assert part_mib("factor_mlp", plan, 8000) > 4 * matrix  # two sums
+    assert part_mib("rows_7", plan, 8000) > matrix
+    assert part_mib("find", plan, 8000) > 10 * matrix
+    assert part_mib("rows_1", plan, 40) < 2000
 
 
 def test_a_long_sum_is_that_of_unlimited_precision_in_any_order() -> None:
