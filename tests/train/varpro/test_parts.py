@@ -134,7 +134,8 @@ def test_a_missing_part_and_one_that_does_not_exist_are_named(
 
 
 @pytest.mark.parametrize(
-    "settings", [config(above=100), config(model={"transfer_input": "sender"})]
+    "settings",
+    [config(above=100), config(model={"transfer_input": "sender"}), config(sparse={})],
 )
 def test_a_fit_of_one_job_has_no_parts(
     recording: Recording, tmp_path: Path, settings: FitConfig
