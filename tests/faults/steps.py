@@ -1,5 +1,11 @@
-"""Steps of a small run."""
+"""Steps of a small run, in this process or, to be killed, in one of its own.
 
+``python steps.py FOLDER`` does one step after the other, says on a line of its own when it begins
+each, and marks those that are done, which it skips when it is started again.
+"""
+
+import sys
+import warnings
 from pathlib import Path
 
 from neuralgnn.config.analysis import AnalysisConfig
@@ -12,6 +18,7 @@ from neuralgnn.steps.folders import FitFolder
 from neuralgnn.steps.select import select_step
 from neuralgnn.train import train
 
+STEPS = ("simulate", "sgd", "varpro", "analyse")
 SIMULATION = SimulationConfig.model_validate(
     {
         "n_neurons": 20,
@@ -78,3 +85,35 @@ def run_step(step: str, folder: Path) -> None:
             seed=1,
             progress=False,
         )
+
+
+def load(step: str) -> None:
+    """Imports what a step would import on its way, so that kills meet its work."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TensorBoard's dependencies warn of each other
+        if step == "sgd":
+            import torch.utils.tensorboard  # noqa: F401
+
+            import neuralgnn.train.sgd
+        elif step == "varpro":
+            import neuralgnn.train.varpro  # noqa: F401
+
+
+def done(step: str, folder: Path) -> Path:
+    """File that marks a step as done."""
+    return folder / "done" / step
+
+
+def main(folder: Path) -> None:
+    done("", folder).mkdir(parents=True, exist_ok=True)
+    for step in STEPS:
+        if not done(step, folder).exists():
+            load(step)
+            sys.stdout.write(f"{step}\n")
+            sys.stdout.flush()
+            run_step(step, folder)
+            done(step, folder).touch()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
