@@ -17,6 +17,7 @@ from neuralgnn.config.analysis import AnalysisConfig, ChangedNetwork
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.config.simulation import Connectivity
 from neuralgnn.data.recording import Recording, open_recording, open_truth
+from neuralgnn.data.scratch import only_writer
 from neuralgnn.data.store import read_json, save_dataset, write_json
 from neuralgnn.models.checkpoint import load_model
 from neuralgnn.simulate.connectivity import draw_weights
@@ -69,7 +70,24 @@ def analyse_step(
     Raises:
         FileNotFoundError: If recording, model or training record are missing.
         ValueError: If they do not belong together.
+        BlockingIOError: If another process analyses the same fit.
     """
+    names = {"experiment": experiment, "name": name, "seed": seed}
+    with only_writer(folder.metrics):
+        _analyse(recording, fit, folder, analysis, published=published, **names)
+
+
+def _analyse(
+    recording: Path,
+    fit: FitConfig,
+    folder: FitFolder,
+    analysis: AnalysisConfig,
+    *,
+    experiment: str,
+    name: str,
+    seed: int,
+    published: Mapping[str, float] | None,
+) -> None:
     folder.metrics.unlink(missing_ok=True)  # it vouches for the stores, and is written last
     if open_recording(recording).graph is not None:
         names = {"experiment": experiment, "name": name, "seed": seed}

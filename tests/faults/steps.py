@@ -4,6 +4,7 @@
 each, and marks those that are done, which it skips when it is started again.
 """
 
+import shutil
 import sys
 import warnings
 from pathlib import Path
@@ -19,6 +20,20 @@ from neuralgnn.steps.select import select_step
 from neuralgnn.train import train
 
 STEPS = ("simulate", "sgd", "varpro", "analyse")
+NEEDS = {
+    "simulate": [],
+    "sgd": ["activity.zarr"],
+    "varpro": ["activity.zarr"],
+    "analyse": ["activity.zarr", "sgd/checkpoints"],
+}
+"""What a step reads."""
+LEAVES = {
+    "simulate": ["activity.zarr"],
+    "sgd": ["sgd/checkpoints"],
+    "varpro": ["varpro/checkpoints"],
+    "analyse": ["sgd/analysis", "sgd/model.pt", "sgd/selection.json", "sgd/metrics.json"],
+}
+"""What a step writes."""
 SIMULATION = SimulationConfig.model_validate(
     {
         "n_neurons": 20,
@@ -85,6 +100,13 @@ def run_step(step: str, folder: Path) -> None:
             seed=1,
             progress=False,
         )
+
+
+def prepare(step: str, whole: Path, folder: Path) -> Path:
+    """Copies what a step reads from the folder of the whole run."""
+    for need in NEEDS[step]:
+        shutil.copytree(whole / need, folder / need, copy_function=shutil.copyfile)
+    return folder
 
 
 def load(step: str) -> None:
