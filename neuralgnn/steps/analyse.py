@@ -18,7 +18,7 @@ from neuralgnn.config.fit import FitConfig
 from neuralgnn.config.simulation import Connectivity
 from neuralgnn.data.recording import Recording, open_recording, open_truth
 from neuralgnn.data.scratch import only_writer
-from neuralgnn.data.store import read_json, save_dataset, write_json
+from neuralgnn.data.store import save_dataset, write_json
 from neuralgnn.models.checkpoint import load_model
 from neuralgnn.simulate.connectivity import draw_weights
 from neuralgnn.simulate.rate import RateEquation
@@ -26,6 +26,7 @@ from neuralgnn.simulate.stimulus import DrivenEquation, Stimulus
 from neuralgnn.steps.analyse_graph import analyse_graph_step
 from neuralgnn.steps.folders import FitFolder
 from neuralgnn.steps.numbers import write_metrics
+from neuralgnn.steps.training import training_of
 
 STORES = (
     "weights",
@@ -94,7 +95,7 @@ def _analyse(
         analyse_graph_step(recording, fit, folder, analysis, published=published, **names)
         return
     source, truth = open_recording(recording), open_truth(recording)
-    training = read_json(folder.training)
+    training = training_of(folder, fit)
     model, _ = load_model(folder.model)
     datasets, metrics = analyse(
         source,

@@ -10,6 +10,7 @@ from neuralgnn.data.recording import open_recording
 from neuralgnn.data.scratch import only_writer
 from neuralgnn.data.store import atomic_path, write_json
 from neuralgnn.steps.folders import FitFolder
+from neuralgnn.steps.training import training_of
 from neuralgnn.train.select import select
 
 
@@ -22,10 +23,13 @@ def select_step(recording: Path, config: FitConfig, folder: FitFolder) -> None:
         folder: Where its files lie.
 
     Raises:
+        FileNotFoundError: If there is no finished fit.
+        ValueError: If it was made with other settings or another recording.
         BlockingIOError: If another process selects for the same fit.
     """
     with only_writer(folder.model):
         folder.selection.unlink(missing_ok=True)  # it vouches for the model, and is written last
+        training_of(folder, config)
         chosen = select(
             open_recording(recording),
             folder.checkpoints,

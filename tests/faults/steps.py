@@ -7,6 +7,7 @@ each, and marks those that are done, which it skips when it is started again.
 import shutil
 import sys
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 from neuralgnn.config.analysis import AnalysisConfig
@@ -81,20 +82,20 @@ ANALYSIS = AnalysisConfig.model_validate(
 )
 
 
-def run_step(step: str, folder: Path) -> None:
+def run_step(step: str, folder: Path, fits: Mapping[str, FitConfig] = FITS) -> None:
     """One step in ``folder``: simulate, sgd, varpro, analyse; the last three need a recording."""
     recording = folder / "activity.zarr"
     if step == "simulate":
         simulate(SIMULATION, recording, seed=1, shard_frames=400, progress=False)
     elif step == "analyse":
         fit = FitFolder(folder / "sgd")
-        select_step(recording, FITS["sgd"], fit)
-        analyse_step(recording, FITS["sgd"], fit, ANALYSIS, experiment="e", name="sgd", seed=1)
+        select_step(recording, fits["sgd"], fit)
+        analyse_step(recording, fits["sgd"], fit, ANALYSIS, experiment="e", name="sgd", seed=1)
     else:
         fit = FitFolder(folder / step)
         train(
             open_recording(recording),
-            FITS[step],
+            fits[step],
             out=fit.checkpoints,
             state=folder / "state",
             seed=1,
