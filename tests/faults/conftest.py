@@ -2,7 +2,7 @@
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -57,21 +57,3 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-_COUNTS: list[str] = []
-
-
-@pytest.fixture(scope="session")
-def record_count() -> Callable[..., None]:
-    """Keeps a line for the end of the tests: what, how many, of how many."""
-
-    def record(what: str, n: int, of: int, more: str = "") -> None:
-        _COUNTS.append(f"{what}: {n} of {of}" + (f" ({more})" if more else ""))
-
-    return record
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for line in _COUNTS:
-        terminalreporter.write_line(line)
