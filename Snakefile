@@ -27,6 +27,14 @@ onsuccess:
         print(f"The report: {Path(REPORT).resolve()}")
 
 
+onerror:
+    if "clock skew" in Path(log).read_text():
+        print(
+            f"The clock was set back: some files in {RESULTS} are from the future. Give them the "
+            f"present time, then start again: find {RESULTS} -newermt now -exec touch {{}} +"
+        )
+
+
 rule all:
     """Every figure, the table of all numbers and the report."""
     default_target: True

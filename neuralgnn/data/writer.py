@@ -265,8 +265,8 @@ class RecordingWriter:
         free = shutil.disk_usage(self.path.parent).free
         if needed > free:
             raise OSError(
-                f"{self.path} needs {needed / 2**30:.2f} GiB, but {self.path.parent} has only "
-                f"{free / 2**30:.2f} GiB free; record fewer frames or choose another disk"
+                f"{self.path} needs {_size(needed)}, but {self.path.parent} has only "
+                f"{_size(free)} free; record fewer frames or choose another disk"
             )
 
     def _save_state(self, state: Mapping[str, np.ndarray]) -> None:
@@ -382,6 +382,10 @@ def _create_array(
         attributes=dict(attrs),
         config={"write_empty_chunks": True},
     )
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 2**30:.2f} GiB" if n_bytes > 2**27 else f"{n_bytes / 2**20:.1f} MiB"
 
 
 def _check_finite(values: Num[np.ndarray, "T N"], *, name: str, first: int) -> None:

@@ -12,6 +12,7 @@ from neuralgnn.config.analysis import AnalysisConfig
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.config.load import parse
 from neuralgnn.data.recording import open_recording
+from neuralgnn.data.scratch import only_writer
 from neuralgnn.data.store import read_json, write_json
 from neuralgnn.plot.figures import FIGURES
 from neuralgnn.steps.analyse import analyse_step
@@ -49,6 +50,9 @@ def fit_alone(
         seed: Seed of the fit.
         analysis: What to compute; None: the defaults.
         published: Published values by metric.
+
+    Raises:
+        BlockingIOError: If another process fits or analyses in the same folder.
     """
     held_out = open_recording(recording).split(fit.validation_fraction)[1]
     analysis = _fitting(analysis or AnalysisConfig(), n_held_out=len(held_out))
@@ -59,10 +63,11 @@ def fit_alone(
         "analysis": analysis.model_dump(mode="json"),
         "published": dict(published or {}),
     }
-    write_json(folder.request, record)
-    train_step(recording, fit, folder, state=folder.path / ".state", seed=seed)
-    select_step(recording, fit, folder)
-    analyse_alone(folder)
+    with only_writer(folder.request):
+        write_json(folder.request, record)
+        train_step(recording, fit, folder, state=folder.path / ".state", seed=seed)
+        select_step(recording, fit, folder)
+        _analyse(folder, recording=None, overrides={})
 
 
 def analyse_alone(
@@ -81,10 +86,17 @@ def analyse_alone(
     Raises:
         FileNotFoundError: If the folder holds no such fit.
         ValueError: If its ``fit.json`` has another form.
+        BlockingIOError: If another process fits or analyses in the same folder.
     """
+    _request(folder)  # a folder that holds no fit gets no lock either
+    with only_writer(folder.request):
+        _analyse(folder, recording=recording, overrides=overrides or {})
+
+
+def _analyse(folder: FitFolder, *, recording: Path | None, overrides: Mapping[str, Any]) -> None:
     record = _request(folder)
     source = recording or folder.path / record["recording"]
-    for key, value in (overrides or {}).items():
+    for key, value in overrides.items():
         _lay(record["analysis"], key.removeprefix("analysis."), value)
     analyse_step(
         source,

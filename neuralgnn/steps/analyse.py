@@ -17,7 +17,8 @@ from neuralgnn.config.analysis import AnalysisConfig, ChangedNetwork
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.config.simulation import Connectivity
 from neuralgnn.data.recording import Recording, open_recording, open_truth
-from neuralgnn.data.store import read_json, save_dataset, write_json
+from neuralgnn.data.scratch import only_writer
+from neuralgnn.data.store import save_dataset, write_json
 from neuralgnn.models.checkpoint import load_model
 from neuralgnn.simulate.connectivity import draw_weights
 from neuralgnn.simulate.rate import RateEquation
@@ -25,6 +26,7 @@ from neuralgnn.simulate.stimulus import DrivenEquation, Stimulus
 from neuralgnn.steps.analyse_graph import analyse_graph_step
 from neuralgnn.steps.folders import FitFolder
 from neuralgnn.steps.numbers import write_metrics
+from neuralgnn.steps.training import training_of
 
 STORES = (
     "weights",
@@ -69,14 +71,31 @@ def analyse_step(
     Raises:
         FileNotFoundError: If recording, model or training record are missing.
         ValueError: If they do not belong together.
+        BlockingIOError: If another process analyses the same fit.
     """
+    names = {"experiment": experiment, "name": name, "seed": seed}
+    with only_writer(folder.metrics):
+        _analyse(recording, fit, folder, analysis, published=published, **names)
+
+
+def _analyse(
+    recording: Path,
+    fit: FitConfig,
+    folder: FitFolder,
+    analysis: AnalysisConfig,
+    *,
+    experiment: str,
+    name: str,
+    seed: int,
+    published: Mapping[str, float] | None,
+) -> None:
     folder.metrics.unlink(missing_ok=True)  # it vouches for the stores, and is written last
     if open_recording(recording).graph is not None:
         names = {"experiment": experiment, "name": name, "seed": seed}
         analyse_graph_step(recording, fit, folder, analysis, published=published, **names)
         return
     source, truth = open_recording(recording), open_truth(recording)
-    training = read_json(folder.training)
+    training = training_of(folder, fit)
     model, _ = load_model(folder.model)
     datasets, metrics = analyse(
         source,

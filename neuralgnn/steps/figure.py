@@ -15,6 +15,7 @@ import zarr
 
 from neuralgnn.data.provenance import provenance
 from neuralgnn.data.recording import open_recording
+from neuralgnn.data.scratch import only_writer
 from neuralgnn.data.store import open_dataset, save_dataset
 from neuralgnn.plot.figures import FIGURES, Need
 from neuralgnn.plot.movie import field_pictures, save_movie
@@ -35,6 +36,7 @@ def figure_step(name: str, files: Mapping[str, Path], stem: Path) -> None:
 
     Raises:
         ValueError: If the figure does not exist, or something that it needs was not given.
+        BlockingIOError: If another process draws the same figure.
     """
     if name not in FIGURES:
         raise ValueError(f"there is no figure {name!r}; there are: {', '.join(FIGURES)}")
@@ -47,13 +49,14 @@ def figure_step(name: str, files: Mapping[str, Path], stem: Path) -> None:
         raise ValueError(f"figure {name} needs {', '.join(missing)}; was the analysis run?")
     data = figure_data(name, files)
     figure = FIGURES[name].function(data)
-    save_figure(figure, stem, origin=_origin(name, {need: files[need] for need in data}))
-    for need, value in data.items():
-        if isinstance(value, xr.DataArray):
-            value = value.to_dataset()
-        if isinstance(value, xr.Dataset):
-            folder = stem.with_name(f"{stem.name}_data")
-            save_dataset(value.load(), folder / f"{need}.zarr")
+    with only_writer(stem):
+        save_figure(figure, stem, origin=_origin(name, {need: files[need] for need in data}))
+        for need, value in data.items():
+            if isinstance(value, xr.DataArray):
+                value = value.to_dataset()
+            if isinstance(value, xr.Dataset):
+                folder = stem.with_name(f"{stem.name}_data")
+                save_dataset(value.load(), folder / f"{need}.zarr")
 
 
 def movie_step(field: Path, movie: Path) -> None:

@@ -17,6 +17,7 @@ USER_ERRORS = (ValueError, OSError, MemoryError, FloatingPointError)
 _WAYS_OUT = {
     errno.ENOSPC: "free some room there, then start the same again: it goes on where it was",
     errno.EDQUOT: "free some room there, then start the same again: it goes on where it was",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f), then start the same again",
     errno.EROFS: "choose a folder that can be written to",
     errno.EACCES: "choose a folder that you may write to",
 }
@@ -25,7 +26,8 @@ _WAYS_OUT = {
 def explain(error: BaseException) -> str:
     """An error in one line: what, where, and for a disk the way out."""
     if isinstance(error, OSError) and error.strerror:
-        where = f"{error.filename}: " if error.filename else ""
+        file = error.filename2 or error.filename  # of two, the second is the one written
+        where = f"{file}: " if file else ""
         way = _WAYS_OUT.get(error.errno or 0)
         return f"{where}{error.strerror}" + (f"; {way}" if way else "")
     return " ".join(str(error).split()) or type(error).__name__

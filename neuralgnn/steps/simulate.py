@@ -8,6 +8,7 @@ from typing import Literal
 
 from neuralgnn.config.fly import FlyConfig
 from neuralgnn.config.simulation import SimulationConfig
+from neuralgnn.data.scratch import only_writer
 from neuralgnn.models.place import place
 from neuralgnn.simulate.fly.run import simulate_fly
 from neuralgnn.simulate.run import simulate
@@ -39,7 +40,8 @@ def simulate_step(
     """
     if isinstance(config, FlyConfig):
         for path, test in [(held_out_recording(recording), True), (recording, False)]:
-            simulate_fly(config, path, seed=seed, test=test)
+            with only_writer(path):
+                simulate_fly(config, path, seed=seed, test=test)
             _log.info("%s: %d frames", path, config.n_test_frames if test else config.n_frames)
     else:
         where = place(device or config.device)

@@ -109,6 +109,8 @@ def _train(
 ) -> None:
     out.mkdir(parents=True, exist_ok=True)
     (out / "training.json").unlink(missing_ok=True)  # it vouches for what lies beside it
+    for old in out.glob("checkpoint_*.pt"):
+        old.unlink()  # of a fit with other settings, perhaps: nobody would know later
     device = place(config.device)
     logger.info("fitting %s with %s on %s", recording, config.trainer.kind, device)
     if parts is not None and config.trainer.kind != "varpro":
