@@ -4,7 +4,7 @@ Two runs of the same settings differ in these and in nothing else. They stand in
 own, ``provenance["run"]``, so that everything around it can still be compared byte for byte.
 """
 
-__all__ = ["describe_task", "measured", "peak_mib", "run_record"]
+__all__ = ["COMMAND", "describe_task", "measured", "peak_mib", "run_record", "typed_command"]
 
 import os
 import resource
@@ -50,7 +50,7 @@ def run_record(*, began: float | None = None, earlier: float = 0.0) -> dict[str,
     """
     seconds = time.monotonic() - (_began.get() if began is None else began) + earlier
     return {
-        "command": os.environ.get(COMMAND) or _command(),
+        "command": os.environ.get(COMMAND) or typed_command(),
         **_task,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 3),
@@ -75,7 +75,7 @@ def peak_mib() -> float:
         return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
-def _command() -> str:
+def typed_command() -> str:
     """What was typed, without the folder that the program lies in."""
     program, *arguments = sys.argv or [""]
     path = Path(program)

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from neuralgnn.config.fly import FlyConfig
 from neuralgnn.config.simulation import SimulationConfig
+from neuralgnn.data.cost import measured
 from neuralgnn.simulate.fly.run import simulate_fly
 from neuralgnn.simulate.run import simulate
 
 _log = logging.getLogger(__name__)
 
 
+@measured()
 def simulate_step(
     config: SimulationConfig | FlyConfig, recording: Path, *, seed: int, device: str = "cpu"
 ) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from neuralgnn.data.cost import measured
 from neuralgnn.data.provenance import provenance
 from neuralgnn.data.store import atomic_path, read_json, write_json
 from neuralgnn.report.metrics import summarise
@@ -45,6 +46,7 @@ SUMMARY_COLUMNS = (
 )
 
 
+@measured()
 def table_step(metrics: Iterable[Path], table: Path, *, summary: Path | None = None) -> None:
     """Writes one row per fit, seed and metric, in a fixed order.
 
@@ -52,7 +54,7 @@ def table_step(metrics: Iterable[Path], table: Path, *, summary: Path | None = N
         metrics: The ``metrics.json`` files.
         table: CSV file to write; an unknown value is an empty cell.
         summary: Another, with one row per fit: mean, spread and worst over seeds of the main
-            numbers, beside the published ones.
+            numbers, beside the published ones. Beside each a file says where it comes from.
 
     Raises:
         FileNotFoundError: If one of the files is missing.
@@ -65,6 +67,7 @@ def table_step(metrics: Iterable[Path], table: Path, *, summary: Path | None = N
     write_json(origin_of(table), provenance(fits=origins))
     _write(table, COLUMNS, rows)
     if summary is not None:
+        write_json(origin_of(summary), provenance(fits=origins))
         _write(summary, SUMMARY_COLUMNS, summary_rows(rows))
 
 

@@ -1,6 +1,7 @@
 """What all rules share: settings, paths, targets, digests of the code."""
 
 import os
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -8,10 +9,12 @@ from snakemake.utils import validate
 
 from neuralgnn.config.errors import ConfigError
 from neuralgnn.config.fly import checkpoint_path
+from neuralgnn.data.cost import COMMAND, typed_command
 from neuralgnn.data.provenance import digest
 from neuralgnn.plot.figures import FIGURES, Need
 from neuralgnn.steps.code import code_digest
 from neuralgnn.steps.folders import FitFolder
+from neuralgnn.steps.summary import run_summary
 from neuralgnn.steps.project import (
     experiments_without_figure,
     figure_sources,
@@ -53,6 +56,11 @@ def refuse_changed(project):
 
 PROJECT = read_project()
 refuse_changed(PROJECT)
+os.environ.setdefault(
+    COMMAND, typed_command()
+)  # what results of its jobs say they come from
+STARTED = time.time()
+PLOT = PROJECT.workflow.plot.model_dump(mode="json")
 SCHEMAS = Path(workflow.basedir) / "workflow" / "schemas"
 ENVIRONMENT = Path(workflow.basedir) / "envs" / "cpu.yaml"
 
