@@ -22,7 +22,7 @@ from neuralgnn.plot.figures import FIGURES, Need
 from neuralgnn.plot.movie import field_pictures, save_movie
 from neuralgnn.plot.save import save_figure
 from neuralgnn.plot.style import look
-from neuralgnn.steps.table import origin_of
+from neuralgnn.steps.folders import origin_of
 
 _MOVIE_SECONDS = 12.0
 ACTIVITY_FRAMES = 10_000  # of the recording's beginning, as published

@@ -3,7 +3,6 @@
 __all__ = [
     "COLUMNS",
     "SUMMARY_COLUMNS",
-    "origin_of",
     "read_table",
     "rows_of",
     "summary_rows",
@@ -19,6 +18,7 @@ from neuralgnn.data.cost import measured
 from neuralgnn.data.provenance import provenance
 from neuralgnn.data.store import atomic_path, read_json, write_json
 from neuralgnn.report.metrics import summarise
+from neuralgnn.steps.folders import origin_of
 
 COLUMNS = (
     "experiment",
@@ -108,11 +108,6 @@ def _write(path: Path, columns: tuple[str, ...], rows: Iterable[Mapping[str, Any
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows([row[column] for column in columns] for row in rows)
-
-
-def origin_of(table: Path) -> Path:
-    """The file beside a table that says where its numbers come from."""
-    return table.with_suffix(".origin.json")
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
