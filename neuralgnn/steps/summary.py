@@ -76,6 +76,7 @@ def _places(results: Path) -> list[str]:
         *(("page", page.resolve()) for page in pages),
         ("figures", results / "figures"),
         ("numbers", results / "tables"),
+        ("all", results),
         ("logs", results / "logs"),
     ]
     lines = [f"  {word:<8} {path}" for word, path in places if path.exists()]
