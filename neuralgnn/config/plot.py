@@ -6,13 +6,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from neuralgnn.config.base import Section
-
-Color = Annotated[str, Field(pattern=r"^(#[0-9a-fA-F]{6}|0|1|0\.[0-9]+)$")]
+from neuralgnn.config.base import Color, Section
 
 
 class PlotConfig(Section):
-    """Colours and resolution of all figures; a colour is #rrggbb or a grey from 0 to 1."""
+    """Colours and resolution of all figures; a colour is "#rrggbb" or a grey from "0" to "1"."""
 
     type_colors: Annotated[tuple[Color, ...], Field(min_length=1, max_length=64)] = (
         *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A7A21"),

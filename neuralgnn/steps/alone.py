@@ -11,6 +11,7 @@ from typing import Any
 from neuralgnn.config.analysis import AnalysisConfig
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.config.load import parse
+from neuralgnn.config.plot import PlotConfig
 from neuralgnn.data.recording import open_recording
 from neuralgnn.data.store import read_json, write_json
 from neuralgnn.plot.figures import FIGURES
@@ -102,7 +103,12 @@ def analyse_alone(
 
 
 def figure_alone(
-    name: str, folder: FitFolder, stem: Path, *, recording: Path | None = None
+    name: str,
+    folder: FitFolder,
+    stem: Path,
+    *,
+    recording: Path | None = None,
+    plot: PlotConfig | None = None,
 ) -> None:
     """Draws a figure of a fit made by :func:`fit_alone`.
 
@@ -111,6 +117,7 @@ def figure_alone(
         folder: The fit.
         stem: Path of the figure without suffix.
         recording: Folder of the recording; None: where the fit found it.
+        plot: Colours and resolution; None: the defaults.
 
     Raises:
         FileNotFoundError: If the folder holds no such fit, or it lacks a store.
@@ -123,7 +130,7 @@ def figure_alone(
     files = {
         need: source if need == "activity" else folder.store(need) for need in FIGURES[name].needs
     }
-    figure_step(name, files, stem)
+    figure_step(name, files, stem, plot=plot)
 
 
 def _fitting(analysis: AnalysisConfig, *, n_held_out: int) -> AnalysisConfig:
