@@ -36,7 +36,8 @@ def select_step(recording: Path, config: FitConfig, folder: FitFolder) -> None:
     )
     content = read_checkpoint(folder.checkpoints / chosen["file"])
     fitted = read_json(folder.training).get("provenance", {})
-    origin = {**content["provenance"], "run": fitted.get("run"), "selection": run_record()}
+    run = {**fitted.get("run", {}), "selection": run_record()}
+    origin = {**content["provenance"], "run": run}
     write_atomically(folder.model, {**content, "provenance": origin})
     about = {key: value for key, value in fitted.items() if key in ("recording", "seed")}
     write_json(
