@@ -53,17 +53,15 @@ def draw_rules(rules: Sequence[Rule]) -> str:
             span = columns[rule.name] - columns[source]
             bend = lowest + 14 * span if implied else 0.0
             depth = max(depth, bend)
-            line = _arrow(places[source], places[rule.name], bend)
-            kind = ' class="implied"' if implied else ""
-            arrows.append(f'<path{kind} d="{line}" marker-end="url(#arrowhead)"/>')
+            line, head = _arrow(places[source], places[rule.name], bend)
+            kind = "arrow implied" if implied else "arrow"
+            arrows.append(f'<path class="{kind}" d="{line}"/><path class="head" d="{head}"/>')
     width = max(x for x, _ in places.values()) + _WIDTH + _MARGIN
     boxes = [_box(rule, *places[rule.name]) for rule in rules]
     return "\n".join(
         [
             f'<svg class="rules" viewBox="0 0 {width} {depth + _MARGIN:.0f}" role="img" '
             'aria-label="Rules of the run and what flows between them">',
-            '<defs><marker id="arrowhead" viewBox="0 0 6 6" refX="5.5" refY="3" markerWidth="6" '
-            'markerHeight="6" orient="auto"><path d="M0 0L6 3L0 6z"/></marker></defs>',
             *arrows,
             *boxes,
             "</svg>",
@@ -120,17 +118,24 @@ def _implied(rules: Mapping[str, Rule], source: str, target: str) -> bool:
     return False
 
 
-def _arrow(source: tuple[float, float], target: tuple[float, float], bend: float) -> str:
-    """From the right side of a box to the left one of another, or from foot to foot."""
+def _arrow(
+    source: tuple[float, float], target: tuple[float, float], bend: float
+) -> tuple[str, str]:
+    """Line and head, from the right side of a box to the left one of another, or foot to foot.
+
+    The head is drawn as such: a marker would be a reference, of which the page has none.
+    """
     (x0, y0), (x1, y1) = source, target
     if not bend:
         x0, y0, y1 = x0 + _WIDTH, y0 + _HEIGHT / 2, y1 + _HEIGHT / 2
         turn = x1 - _GAP  # straight on past the columns between
         half = x1 - _GAP / 2
-        return f"M{x0:g} {y0:g}H{turn:g}C{half:g} {y0:g} {half:g} {y1:g} {x1:g} {y1:g}"
+        line = f"M{x0:g} {y0:g}H{turn:g}C{half:g} {y0:g} {half:g} {y1:g} {x1:g} {y1:g}"
+        return line, f"M{x1 - 7:g} {y1 - 3.5:g}L{x1:g} {y1:g}L{x1 - 7:g} {y1 + 3.5:g}z"
     x0, x1 = x0 + 0.65 * _WIDTH, x1 + 0.35 * _WIDTH
     y0, y1, low = y0 + _HEIGHT, y1 + _HEIGHT, bend + (bend - y0 - _HEIGHT) / 3
-    return f"M{x0:g} {y0:g}C{x0:g} {low:g} {x1:g} {low:g} {x1:g} {y1:g}"
+    line = f"M{x0:g} {y0:g}C{x0:g} {low:g} {x1:g} {low:g} {x1:g} {y1:g}"
+    return line, f"M{x1 - 3.5:g} {y1 + 7:g}L{x1:g} {y1:g}L{x1 + 3.5:g} {y1 + 7:g}z"
 
 
 def _box(rule: Rule, x: float, y: float) -> str:

@@ -51,13 +51,13 @@ def _pictures(jobs: Iterable[JobRecord]) -> list[str]:
     for path in (Path(file) for job in jobs for file in job.outputs):
         if path.suffix in _PICTURES:
             folders.setdefault(path.parent, []).append(path.name)
-    lines = []
+    if not folders:
+        return []
+    lines = [f"Figures ({sum(map(len, folders.values()))}):"]
     for folder, names in sorted(folders.items()):
         more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
-        lines.append(f"{folder}: {', '.join(sorted(names)[:_MOST])}{more}")
-    return [f"Figures ({sum(map(len, folders.values()))}):", *(f"  {x}" for x in lines)] * bool(
-        lines
-    )
+        lines.append(f"  {folder}: {', '.join(sorted(names)[:_MOST])}{more}")
+    return lines
 
 
 def _complaints(jobs: Iterable[JobRecord]) -> list[str]:

@@ -27,8 +27,8 @@ def test_a_rule_stands_to_the_right_of_all_that_it_reads() -> None:
 def test_an_arrow_that_others_imply_is_a_light_arc() -> None:
     svg = draw_rules(RULES)
 
-    assert svg.count("marker-end") == 5
-    assert svg.count('class="implied"') == 1  # simulate to select, past train
+    assert svg.count('class="arrow') == svg.count('class="head"') == 5
+    assert svg.count("implied") == 1  # simulate to select, past train
 
 
 def test_the_drawing_is_one_element_that_escapes_what_it_shows() -> None:

@@ -132,15 +132,15 @@ def test_the_report_has_every_job_with_its_declared_memory_and_the_graph(tiny: P
     text = (tiny / "results/test/report.html").read_text()
     run = re.search(r'<section id="times">.*?</section>', text, re.DOTALL)
     assert run is not None
-    rows = re.findall(r"<tr><td>(\w+)</td>.*?([\d ,.\u2009]+) MiB</td></tr>", run[0])
+    rows = re.findall(r"<tr><td>(\w+)</td>.*>([\d,.]+) MiB</td></tr>", run[0])
 
     # all that the page was made from: 2 recordings, 3 fits, their figures, one table
     assert len(rows) == 2 + 3 * 3 + len(SHOWN) + 3 + 1
-    assert ("train", "6\u2009000") in [(step, declared.strip()) for step, declared in rows]
+    assert ("train", "6000") in rows
     assert "No job took more memory than its rule declares" in run[0]
     drawn = re.findall(r"<text x=[^>]*>(\w+)</text>", run[0])
     assert {"simulate", "train", "select", "analyse", "table", "figure", "report"} <= set(drawn)
-    assert run[0].count("marker-end") > len(set(drawn))
+    assert run[0].count('class="arrow') > len(set(drawn))
 
 
 def test_the_end_of_the_run_says_what_was_built_and_where_to_look(tiny: Path) -> None:
@@ -225,7 +225,7 @@ def test_nothing_is_done_twice(tiny: Path, snakemake: Run) -> None:
                 "select": 1,
                 "analyse": 1,
                 "table": 1,
-                "figure": 4,
+                "figure": 3,
                 "figure_of_fit": 1,
             },
             id="a seed of one experiment",

@@ -14,7 +14,6 @@ from neuralgnn.data.provenance import digest
 from neuralgnn.plot.figures import FIGURES, Need
 from neuralgnn.steps.code import code_digest
 from neuralgnn.steps.folders import FitFolder
-from neuralgnn.steps.summary import run_summary
 from neuralgnn.steps.project import (
     experiments_without_figure,
     figure_sources,
@@ -22,6 +21,7 @@ from neuralgnn.steps.project import (
     fits,
     open_project,
 )
+from neuralgnn.steps.summary import run_summary
 
 
 def read_project():
@@ -56,9 +56,8 @@ def refuse_changed(project):
 
 PROJECT = read_project()
 refuse_changed(PROJECT)
-os.environ.setdefault(
-    COMMAND, typed_command()
-)  # what results of its jobs say they come from
+# What results of its jobs say they come from.
+os.environ.setdefault(COMMAND, typed_command())
 STARTED = time.time()
 PLOT = PROJECT.workflow.plot.model_dump(mode="json")
 SCHEMAS = Path(workflow.basedir) / "workflow" / "schemas"
