@@ -23,8 +23,7 @@ report: "workflow/report/workflow.rst"
 
 
 onsuccess:
-    if Path(REPORT).is_file():
-        print(f"The report: {Path(REPORT).resolve()}")
+    print(run_summary(Path(RESULTS), since=STARTED))
 
 
 onerror:

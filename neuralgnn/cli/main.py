@@ -176,6 +176,7 @@ def _figure(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     command.add_argument("folder", type=Path, help="folder of a fit")
     command.add_argument("--out", type=Path, help="path without suffix (default: in FOLDER)")
     command.add_argument("--recording", type=Path, help="default: the one that was fitted")
+    _add_set(command, "plot.dpi=150")
     command.set_defaults(run=commands.figure)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from neuralgnn.config.analysis import AnalysisConfig
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.config.load import parse
+from neuralgnn.config.plot import PlotConfig
 from neuralgnn.data.recording import open_recording
 from neuralgnn.data.scratch import only_writer
 from neuralgnn.data.store import read_json, write_json
@@ -114,7 +115,12 @@ def _analyse(folder: FitFolder, *, recording: Path | None, overrides: Mapping[st
 
 
 def figure_alone(
-    name: str, folder: FitFolder, stem: Path, *, recording: Path | None = None
+    name: str,
+    folder: FitFolder,
+    stem: Path,
+    *,
+    recording: Path | None = None,
+    plot: PlotConfig | None = None,
 ) -> None:
     """Draws a figure of a fit made by :func:`fit_alone`.
 
@@ -123,6 +129,7 @@ def figure_alone(
         folder: The fit.
         stem: Path of the figure without suffix.
         recording: Folder of the recording; None: where the fit found it.
+        plot: Colours and resolution; None: the defaults.
 
     Raises:
         FileNotFoundError: If the folder holds no such fit, or it lacks a store.
@@ -135,7 +142,7 @@ def figure_alone(
     files = {
         need: source if need == "activity" else folder.store(need) for need in FIGURES[name].needs
     }
-    figure_step(name, files, stem)
+    figure_step(name, files, stem, plot=plot)
 
 
 def _fitting(analysis: AnalysisConfig, *, n_held_out: int) -> AnalysisConfig:

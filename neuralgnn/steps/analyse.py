@@ -16,6 +16,8 @@ from neuralgnn.analyse.run import analyse
 from neuralgnn.config.analysis import AnalysisConfig, ChangedNetwork
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.config.simulation import Connectivity
+from neuralgnn.data.cost import measured
+from neuralgnn.data.provenance import provenance
 from neuralgnn.data.recording import Recording, open_recording, open_truth
 from neuralgnn.data.scratch import only_writer
 from neuralgnn.data.store import save_dataset, write_json
@@ -45,6 +47,7 @@ _GAUGE = "psi(0) = 0, psi increasing, largest |psi| = 1 where the activity is; W
 _FIELD_GAUGE = "; the mean of every Omega_i over training frames is 1"
 
 
+@measured()
 def analyse_step(
     recording: Path,
     fit: FitConfig,
@@ -201,4 +204,4 @@ def _save(
         for name, network in sorted(analysis.changed_networks.items())
         if f"changed_{name}" in datasets
     }
-    write_json(folder.changed, networks)
+    write_json(folder.changed, {"networks": networks, "provenance": provenance(settings)})

@@ -63,7 +63,11 @@ def analyse_graph_step(
         extra=about["extra"],
         validation_fraction=fit.validation_fraction,
     )
-    settings = {"fit": fit.model_dump(mode="json"), "analysis": analysis.model_dump(mode="json")}
+    settings = {
+        "fit": fit.model_dump(mode="json"),
+        "analysis": analysis.model_dump(mode="json"),
+        "seed": seed,
+    }
     for store, dataset in datasets.items():
         save_dataset(dataset, folder.store(store), config=settings)
     write_metrics(

@@ -8,6 +8,7 @@ from typing import Literal
 
 from neuralgnn.config.fly import FlyConfig
 from neuralgnn.config.simulation import SimulationConfig
+from neuralgnn.data.cost import measured
 from neuralgnn.data.scratch import only_writer
 from neuralgnn.models.place import place
 from neuralgnn.simulate.fly.run import simulate_fly
@@ -16,6 +17,7 @@ from neuralgnn.simulate.run import simulate
 _log = logging.getLogger(__name__)
 
 
+@measured()
 def simulate_step(
     config: SimulationConfig | FlyConfig,
     recording: Path,

@@ -5,11 +5,13 @@ __all__ = ["train_part_step", "train_step"]
 from pathlib import Path
 
 from neuralgnn.config.fit import FitConfig
+from neuralgnn.data.cost import measured
 from neuralgnn.data.recording import open_recording
 from neuralgnn.steps.folders import FitFolder
 from neuralgnn.train.run import train, train_part
 
 
+@measured()
 def train_step(
     recording: Path,
     config: FitConfig,

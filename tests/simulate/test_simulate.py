@@ -11,12 +11,9 @@ import torch
 
 from neuralgnn.config import SimulationConfig
 from neuralgnn.data import open_recording, open_truth, target
+from neuralgnn.data.store import stored_content
 from neuralgnn.simulate import RateEquation, run, simulate
 from neuralgnn.steps.simulate import simulate_step
-
-
-def tree(path: Path) -> dict[str, bytes]:
-    return {str(f.relative_to(path)): f.read_bytes() for f in path.rglob("*") if f.is_file()}
 
 
 def record(config: SimulationConfig, path: Path, *, seed: int = 0, **options):
@@ -80,7 +77,7 @@ def test_same_configuration_and_seed_give_the_same_bytes(tmp_path: Path, assembl
     for name in "ab":
         record(config, tmp_path / name)
 
-    assert tree(tmp_path / "a") == tree(tmp_path / "b")
+    assert stored_content(tmp_path / "a") == stored_content(tmp_path / "b")
 
 
 def test_seed_sets_weights_start_and_noise_apart(tmp_path: Path, assembly) -> None:
@@ -185,7 +182,7 @@ def test_killed_run_ends_in_the_same_bytes(
 
     record(config, path, shard_frames=16)
 
-    assert tree(path) == tree(tmp_path / "whole.zarr")
+    assert stored_content(path) == stored_content(tmp_path / "whole.zarr")
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.zarr", "whole.zarr"]
 
 

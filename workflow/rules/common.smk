@@ -1,6 +1,7 @@
 """What all rules share: settings, paths, targets, digests of the code."""
 
 import os
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -9,6 +10,7 @@ from snakemake.utils import validate
 from neuralgnn.config.errors import ConfigError
 from neuralgnn.config.fly import checkpoint_path
 from neuralgnn.config.scatter import PARTS, assembly_mib, part_mib, part_threads
+from neuralgnn.data.cost import COMMAND, typed_command
 from neuralgnn.data.provenance import digest
 from neuralgnn.plot.figures import FIGURES, Need
 from neuralgnn.steps.code import code_digest
@@ -20,6 +22,7 @@ from neuralgnn.steps.project import (
     fits,
     open_project,
 )
+from neuralgnn.steps.summary import run_summary
 
 
 def read_project():
@@ -54,6 +57,10 @@ def refuse_changed(project):
 
 PROJECT = read_project()
 refuse_changed(PROJECT)
+# What results of its jobs say they come from.
+os.environ.setdefault(COMMAND, typed_command())
+STARTED = time.time()
+PLOT = PROJECT.workflow.plot.model_dump(mode="json")
 SCHEMAS = Path(workflow.basedir) / "workflow" / "schemas"
 ENVIRONMENT = Path(workflow.basedir) / "envs" / "cpu.yaml"
 

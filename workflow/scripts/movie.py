@@ -4,7 +4,7 @@ from pathlib import Path
 
 from neuralgnn.steps.job import job
 
-with job(snakemake.log[0]):
+with job(snakemake.log[0], snakemake):
     from neuralgnn.steps.figure import movie_step, store_of
 
     movie_step(store_of("field", Path(snakemake.input["field"])), Path(snakemake.output["gif"]))
