@@ -65,6 +65,7 @@ Figure = Literal[
     "fly_spectra",
     "fly_types",
     "fly_rollout",
+    "fly_perturbed",
     "analysis",
     "seeds",
     "summary",

@@ -261,11 +261,15 @@ FIGURES: dict[str, FigureSpec] = {
         "fly",
         ("prediction", "weights", "functions", "neurons"),
         "fly_005",
-        "a, Activity of ten neurons of each cell type under a held-out stimulus, sorted by type. "
-        "b, Learned against true weights of all edges as counts per bin. c, Time constants and "
+        "a, Activity of ten neurons of each cell type under a held-out stimulus, sorted by type, "
+        "each around its mean and in units of its standard deviation. "
+        "b, Learned against true weights of all edges as counts per bin, with R² of all and of "
+        "those that the activity determines. c, Time constants and "
         "d, resting potentials of all neurons, coloured by type. e, Update function without "
         "message and input and f, transfer function of every neuron over its mean ± 2 standard "
-        "deviations, true ones in grey. g, The first two components of the latent vectors.",
+        "deviations, true ones in grey. g, UMAP of time constant, resting potential, mean and "
+        "spread of in- and out-weights of every neuron, coloured by true type, with the accuracy "
+        "of clusters that were found without labels.",
         graph=True,
     ),
     "fly_spectra": FigureSpec(
@@ -291,9 +295,25 @@ FIGURES: dict[str, FigureSpec] = {
         ("prediction", "neurons"),
         "fly_005",
         "Free-running prediction under held-out stimuli from the first frame on. a, Activity of a "
-        "neuron of each of twenty cell types, simulated (grey) and predicted (colour). "
-        "b, Root mean squared error and c, one minus the correlation over time of all neurons.",
+        "neuron of each of twenty cell types, simulated (grey) and predicted (colour), around its "
+        "mean and in units of its own range. b, Root mean squared error and c, share of the "
+        "variance over time that is not predicted, of all neurons.",
         graph=True,
+    ),
+    "fly_perturbed": FigureSpec(
+        "fly_perturbed",
+        ("metrics",),
+        "",
+        "The fly visual system (process noise 0.05) fitted on graphs with edges too many or too "
+        "few, and under measurement noise; mean over seeds, open diamonds: published. a, R² of "
+        "the weights with null edges added, of all weights and of those that the activity "
+        "determines. b, Real edges told from null ones by |W|: one minus the area under the ROC "
+        "curve, with the smallest that the standard errors permit (lines). c, R² with edges "
+        "missing from the model alone, and from model and simulation as published. d, R² under "
+        "measurement noise, from the drift with the measurement's finite difference (as "
+        "published) and from the finite difference of the activity.",
+        per_fit=False,
+        table="fly_perturbed",
     ),
     "analysis": FigureSpec(
         "analysis",

@@ -60,6 +60,8 @@ class SparseRows:
         gain: gamma, effect of the external input; NaN where none arrives or it never changes.
         weight: w, effect of each message, in the order of the graph's edges.
         weight_error: Standard error of each, from the residual [same unit].
+        unbiased_error: The same without any prior or ridge, the square root of the Cramér-Rao
+            bound where regressors are observed without noise; infinite where nothing arrives.
         leak_error: Standard error of the leak.
         drive_error: Standard error of the drive.
         resolution: Share of each weight that the data decide, the rest being the ridge's, 0 .. 1.
@@ -73,6 +75,7 @@ class SparseRows:
     gain: Float[Tensor, " N"]
     weight: Float[Tensor, " E"]
     weight_error: Float[Tensor, " E"]
+    unbiased_error: Float[Tensor, " E"]
     leak_error: Float[Tensor, " N"]
     drive_error: Float[Tensor, " N"]
     resolution: Float[Tensor, " E"]
@@ -217,7 +220,7 @@ def _collect(
     ridge_weight: Tensor | None,
 ) -> SparseRows:
     per_neuron = ("drive", "leak", "gain", "leak_error", "drive_error", "residual", "variance")
-    per_edge = ("weight", "weight_error", "resolution")
+    per_edge = ("weight", "weight_error", "resolution", "unbiased_error")
     found = {name: torch.zeros(graph.n_neurons, dtype=torch.float64) for name in per_neuron}
     found |= {name: torch.zeros(graph.n_edges, dtype=torch.float64) for name in per_edge}
     stacked = torch.cat([shift.x, shift.external, shift.sent, shift.sent.new_zeros(1)]).cpu()
@@ -245,7 +248,7 @@ def _collect(
         }
         for name, value in values.items():
             found[name][batch.receivers] = value
-        for name, key in zip(per_edge, ("b", "error", "resolution"), strict=True):
+        for name, key in zip(per_edge, ("b", "error", "resolution", "unbiased"), strict=True):
             found[name][batch.edges[at]] = solved[key][:, 2:][at]
     return SparseRows(**found, n_frames=n_frames)
 
@@ -300,7 +303,8 @@ def _solve(
             penalty = weakest + noise[:, None] / scale.square()
             penalty[:, :2] = 0.0
             solved = system.solve(penalty, centre)
-    return solved | {"mean": mean[:, :-1], "target_mean": mean[:, -1]}
+    unbiased = system.unbiased_error(solved["residual"])
+    return solved | {"unbiased": unbiased, "mean": mean[:, :-1], "target_mean": mean[:, -1]}
 
 
 @dataclass(frozen=True)
@@ -344,6 +348,14 @@ class _System:
             "inverse": inverse,
             "scale": scale,
         }
+
+    def unbiased_error(self, residual: Float[Tensor, " B"]) -> Float[Tensor, "B P"]:
+        """Standard errors of ordinary least squares for the given variance of the residual."""
+        dead = torch.diag_embed(torch.where(self.alive, _TINY, 1.0))
+        square = torch.linalg.inv(self.shape + dead).diagonal(dim1=1, dim2=2)
+        known = self.alive & (square > 0)  # a negative one is all rounding
+        error = (square.clamp_min(0) * residual[:, None] / self.n_frames).sqrt() / self.scale
+        return torch.where(known, error, torch.inf)
 
 
 def _expected_square(solved: dict[str, Tensor], message: Tensor) -> Float[Tensor, " B"]:

@@ -52,7 +52,8 @@ def run_graph_varpro(
 
     A killed run goes on from the last step of the search, kept in ``state``, and ends in the
     same bytes. The checkpoint's ``extra`` holds what the solve says of itself: standard errors
-    and ``resolution`` of every weight, residual and variance of every neuron.
+    with and without prior and ``resolution`` of every weight, residual and variance of every
+    neuron.
 
     Args:
         recording: Activity to fit, with its graph.
@@ -139,6 +140,7 @@ def run_graph_varpro(
         provenance=record,
         extra={
             "weight_error": (rows.weight_error / scale[model.post]).float(),
+            "unbiased_error": (rows.unbiased_error / scale[model.post]).float(),
             "resolution": rows.resolution.float(),
             "leak_error": rows.leak_error.float(),
             "drive_error": rows.drive_error.float(),
