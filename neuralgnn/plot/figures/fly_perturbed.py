@@ -97,7 +97,8 @@ def _draw(ax: Axes, rows: Sequence[Any], curves: Sequence[_Curve], *, inverted: 
         found = {place: values for place, values in found.items() if values["value"]}
         for place, experiment in curve.experiments.items():
             plain = _Curve(curve.label, curve.experiments, _PUBLISHED, curve.fit)
-            published |= {place: v for v in _values(rows, experiment, plain)["published"][:1]}
+            if known := _values(rows, experiment, plain)["published"]:
+                published[place] = known[0]
         color, places = type_color(number), list(found)
         mean = [float(np.mean(found[place]["value"])) for place in places]
         ax.plot(places, _shown(mean, inverted), color=color, marker="o", ms=3, lw=0.9,
