@@ -160,7 +160,10 @@ def _null_scores(
     if not np.isfinite(quality.error[quality.known]).all():
         return metrics, {}
     noise = np.random.default_rng(_SEED).standard_normal(len(true))
-    best = np.abs(np.where(quality.known, true + quality.error * noise, 0.0))
+    # A prior towards zero leaves the decided share of a weight, and of its error.
+    share = quality.resolution
+    spread = np.where(np.isfinite(quality.error), quality.error, 0.0) * np.sqrt(share)
+    best = np.abs(share * true + spread * noise)
     return metrics, {
         "weights_auroc_null": auroc(best[considered], ~null[considered]),
         "weights_auroc_null_identifiable": auroc(best[decided], ~null[decided]),

@@ -97,7 +97,7 @@ def _response(
     response = (response - response.mean("time")) / spread.where(spread > 0, 1.0)
     chosen = prediction["response_neuron"].values
     of_these = None if types is None else types.isel(neuron=chosen)
-    draw_color_bar(ax, draw_kinograph(ax, response, types=of_these), label="z score of $v$")
+    draw_color_bar(ax, draw_kinograph(ax, response, types=of_these), label="$z$ score")
     ax.set_xlabel("time [s]")
     if of_these is not None and names is not None:
         _name_families(ax, np.sort(of_these.values), [str(name) for name in names.values])
@@ -108,7 +108,7 @@ def _name_families(ax: Axes, kinds: np.ndarray, names: list[str]) -> None:
     families = [_family(names[kind]) for kind in kinds]
     starts = [k for k in range(len(families)) if k == 0 or families[k] != families[k - 1]]
     stops = [*starts[1:], len(families)]
-    shown = [(a, b) for a, b in zip(starts, stops, strict=True) if b - a > 0.02 * len(families)]
+    shown = [(a, b) for a, b in zip(starts, stops, strict=True) if b - a > 0.028 * len(families)]
     ax.set_yticks([(a + b) / 2 for a, b in shown], [families[a] for a, _ in shown])
     ax.tick_params(axis="y", length=0, pad=8, labelsize=6)
     for start in starts[1:]:
