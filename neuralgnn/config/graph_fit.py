@@ -1,12 +1,26 @@
 """How a model on given edges is fitted."""
 
-__all__ = ["GraphSgdConfig", "GraphVarproConfig"]
+__all__ = ["AlikeConfig", "GraphSgdConfig", "GraphVarproConfig"]
 
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from neuralgnn.config.base import Section
+
+
+class AlikeConfig(Section):
+    """Weights of like pairs of neurons are drawn to each other.
+
+    Neurons are clustered by what was found about them, without labels; like pairs are of the same
+    two clusters and, where places are known, the same distance on the lattice. How much their
+    weights differ is estimated too, and held-out frames decide whether the result is kept.
+    """
+
+    max_clusters: PositiveInt = 100
+    """Largest number of clusters tried; the number is chosen by BIC."""
+    n_rounds: PositiveInt = 2
+    """Turns of clustering and solving."""
 
 
 class GraphVarproConfig(Section):
@@ -36,6 +50,8 @@ class GraphVarproConfig(Section):
     """Upper bound of the Gauss-Newton iterations per search."""
     ridge: NonNegativeFloat = 1e-8
     """Ridge on messages, relative to a message of unit variance; there is none on the leak [1]."""
+    alike: AlikeConfig | None = None
+    """Whether weights of like pairs of neurons are drawn to each other; null: no."""
 
 
 class GraphSgdConfig(Section):

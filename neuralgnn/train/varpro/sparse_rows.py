@@ -21,7 +21,7 @@ Where the residual is noise, a third ridge is the Bayesian one: residual varianc
 square of the receiver's weights, which is estimated alongside (MacKay 1992).
 """
 
-__all__ = ["Frames", "SparseRows", "solve_sparse_rows"]
+__all__ = ["Frames", "SparseRows", "SparseSums", "solve_sparse_rows", "sum_frames"]
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -90,19 +90,20 @@ def solve_sparse_rows(
     transfer: Callable[[Tensor], Tensor],
     *,
     ridge: float,
-    centre: Float[Tensor, " E"] | None = None,
-    ridge_weight: Float[Tensor, " E"] | None = None,
 ) -> SparseRows:
-    """Solves every receiver over all frames, block by block.
+    """Solves every receiver over all frames; the arguments are those of the two steps."""
+    return sum_frames(blocks, graph, transfer).solve(ridge=ridge)
+
+
+def sum_frames(
+    blocks: Iterable[Frames], graph: Graph, transfer: Callable[[Tensor], Tensor]
+) -> "SparseSums":
+    """Sums what all receivers' least squares need over the frames, block by block.
 
     Args:
         blocks: The frames, in any partition.
         graph: Edges.
         transfer: g, elementwise.
-        ridge: Ridge on messages, relative to a column of unit variance.
-        centre: What the ridge draws each weight to; None: zero.
-        ridge_weight: Precision of that prior on each weight, residual variance over ``n_frames``
-            and the prior's variance; in place of the estimated one.
 
     Raises:
         ValueError: If there are not more frames than unknowns of the largest row.
@@ -124,7 +125,36 @@ def solve_sparse_rows(
             f"{n_frames} frames do not determine the {most + 1} unknowns of the neuron with the "
             "most inputs: record longer, or raise trainer.n_samples"
         )
-    return _collect(sums, shift, graph, n_frames, ridge, centre, ridge_weight)
+    return SparseSums(graph, sums, shift, n_frames)
+
+
+@dataclass(frozen=True)
+class SparseSums:
+    """Products of columns summed over frames: enough to solve again with another prior."""
+
+    graph: Graph
+    batches: "list[_Sums]"
+    shift: "_Shift"
+    n_frames: int
+
+    def solve(
+        self,
+        *,
+        ridge: float,
+        centre: Float[Tensor, " E"] | None = None,
+        ridge_weight: Float[Tensor, " E"] | None = None,
+    ) -> SparseRows:
+        """Solves every receiver.
+
+        Args:
+            ridge: Ridge on messages, relative to a column of unit variance.
+            centre: What the ridge draws each weight to; None: zero.
+            ridge_weight: Precision of that prior on each weight, residual variance over
+                ``n_frames`` and the prior's variance; in place of the estimated one.
+        """
+        return _collect(
+            self.batches, self.shift, self.graph, self.n_frames, ridge, centre, ridge_weight
+        )
 
 
 @dataclass(frozen=True)
