@@ -65,6 +65,7 @@ Figure = Literal[
     "fly_spectra",
     "fly_types",
     "fly_rollout",
+    "fly_probes",
     "fly_perturbed",
     "analysis",
     "seeds",
@@ -85,6 +86,7 @@ _TARGETS = frozenset(
         "analyse",
         "analyse_all",
         "analyse_graph",
+        "probe",
     }
     | {"figure", "figure_of_fit", "figures", "figures_all", "table", "metrics", "report"}
 )

@@ -1,6 +1,6 @@
 """Step ``figure``: from stored numbers to a figure, with the numbers it shows beside it."""
 
-__all__ = ["figure_data", "figure_step", "movie_step", "store_of"]
+__all__ = ["figure_data", "figure_step", "lattice_movie_step", "movie_step", "store_of"]
 
 import csv
 import hashlib
@@ -17,6 +17,7 @@ from neuralgnn.data.provenance import provenance
 from neuralgnn.data.recording import open_recording
 from neuralgnn.data.store import open_dataset, save_dataset
 from neuralgnn.plot.figures import FIGURES, Need
+from neuralgnn.plot.lattice import lattice_pictures
 from neuralgnn.plot.movie import field_pictures, save_movie
 from neuralgnn.plot.save import save_figure
 
@@ -68,6 +69,17 @@ def movie_step(field: Path, movie: Path) -> None:
     shown = data["true_field" if "true_field" in data else "learned_field"].values
     limits = float(shown.min()), float(shown.max())
     save_movie(field_pictures(data, limits=limits), movie, seconds=_MOVIE_SECONDS)
+
+
+def lattice_movie_step(prediction: Path, movie: Path) -> None:
+    """Writes the animated picture of what an eye sees, and of what its cells do.
+
+    Args:
+        prediction: Store ``prediction`` of an analysis.
+        movie: GIF to write.
+    """
+    pictures = lattice_pictures(open_dataset(prediction).load())
+    save_movie(pictures, movie, seconds=_MOVIE_SECONDS)
 
 
 def _origin(name: str, files: Mapping[str, Path]) -> dict[str, Any]:

@@ -142,6 +142,11 @@ def test_rows_are_least_squares_whatever_the_blocks(circuit: Circuit) -> None:
         0
     ]
 
+    centred = np.column_stack(columns[1:]) - np.column_stack(columns[1:]).mean(0)
+    covariance = np.linalg.inv(centred.T.astype(float) @ centred) * float(one.residual[neuron])
+    np.testing.assert_allclose(
+        one.unbiased_error[edges], np.sqrt(np.diag(covariance))[1:], rtol=1e-2
+    )
     torch.testing.assert_close(one.weight, other.weight, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(one.weight[edges], expected[2:], rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(float(one.leak[neuron]), expected[1], rtol=1e-4)

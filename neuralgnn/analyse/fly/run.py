@@ -14,6 +14,7 @@ from neuralgnn.analyse.case import finite
 from neuralgnn.analyse.fly.correction import Constants, own_constants, published_constants
 from neuralgnn.analyse.fly.curves import curves_dataset, transfer_error
 from neuralgnn.analyse.fly.evaluate import FastModel, VoltageRange, voltage_range
+from neuralgnn.analyse.fly.lattice import chosen_lattice
 from neuralgnn.analyse.fly.neurons import neurons_dataset, projection
 from neuralgnn.analyse.fly.prediction import NeuronScores, one_step_scores, roll_out
 from neuralgnn.analyse.fly.scores import Metrics
@@ -134,8 +135,10 @@ def _prediction(
     fast: FastModel, test: Recording, truth: xr.Dataset | None
 ) -> tuple[xr.Dataset, Metrics]:
     shown = _shown(test.n_neurons, truth)
+    lattice = chosen_lattice(test, truth)
     one = one_step_scores(fast, test)
-    free, traces = roll_out(fast, test, shown=shown)
+    free, traces = roll_out(fast, test, shown=np.concatenate([shown, lattice.every]))
+    traces, on_lattice = traces[:, : len(shown)], traces[:, len(shown) :]
     true = test.activity(slice(0, len(traces)))[:, shown]
     time = test.dt * np.arange(len(traces))
     cells = _kinograph_cells(test.n_neurons, truth)
@@ -149,6 +152,7 @@ def _prediction(
             "response_neuron": ("response_cell", cells, about("neuron", "1")),
             **_score_columns("one_step", one),
             **_score_columns("rollout", free),
+            **lattice.variables(test, on_lattice),
         },
         coords={"time": ("time", time, {"units": "s", "long_name": "time"})},
     )

@@ -45,7 +45,7 @@ class FigureSpec:
         experiment: Experiment that is shown; empty for figures of several experiments.
         caption: What the figure shows, in sentences, for the report.
         per_fit: Whether any fit of any experiment can be shown this way.
-        movie: Whether there is an animated picture of the field with it.
+        movie: Whether there is an animated picture with it, of the field or of the eye's lattice.
         graph: Whether it shows fits on a given graph, whose analysis leaves other stores.
         over_seeds: Whether it shows a fit for all its seeds; a need is then given once per seed,
             as ``<need>_<seed>``.
@@ -297,7 +297,22 @@ FIGURES: dict[str, FigureSpec] = {
         "Free-running prediction under held-out stimuli from the first frame on. a, Activity of a "
         "neuron of each of twenty cell types, simulated (grey) and predicted (colour), around its "
         "mean and in units of its own range. b, Root mean squared error and c, share of the "
-        "variance over time that is not predicted, of all neurons.",
+        "variance over time that is not predicted, of all neurons. The movie shows the light on "
+        "the lattice of columns and the activity of cells of some types in each column, "
+        "simulated and predicted.",
+        graph=True,
+        movie=True,
+    ),
+    "fly_probes": FigureSpec(
+        "fly_probes",
+        ("probes",),
+        "fly_005",
+        "External checks of the fitted network, at its central column. a, Flash response index: "
+        "+1 for cells that answer to bright flashes only, −1 to dark ones; true network (bars) "
+        "and learned one (dots); names coloured by what experiments found. b–i, Peak activity of "
+        "T4 and T5 by direction of a moving edge, true network (grey) and learned one (black), in "
+        "units of the largest; arrows: the directions that experiments found; DSI: direction "
+        "selectivity index.",
         graph=True,
     ),
     "fly_perturbed": FigureSpec(
