@@ -8,6 +8,7 @@ __all__ = [
     "FitConfig",
     "ModelConfig",
     "SgdConfig",
+    "SparseConfig",
     "Target",
     "Trainer",
     "VarproConfig",
@@ -109,6 +110,19 @@ class ModelConfig(Section):
     """A hidden field that drives some neurons; null: none."""
 
 
+class SparseConfig(Section):
+    """A sparse W: connections that are not found are zero, the others are solved for again.
+
+    A connection is found by the false-discovery rule of the two-groups model; the second solve
+    takes out the bias that absent connections and the ridge leave on the present ones.
+    """
+
+    false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """Expected share of false connections among those that are kept."""
+    null: Literal["standard_error", "empirical"] = "empirical"
+    """Share and width of absent connections: all and the standard error, or estimated."""
+
+
 class VarproConfig(Section):
     """Variable projection: W is solved for, never searched (Golub and Pereyra 1973)."""
 
@@ -143,6 +157,8 @@ class VarproConfig(Section):
     ridge: NonNegativeFloat | None = None
     """Ridge on W relative to the mean diagonal of the Gram matrix [1]; null: what the evidence
     asks for (MacKay 1992), large while psi is still wrong, negligible on noise-free activity."""
+    sparse: SparseConfig | None = None
+    """How connections are dropped in the end; null: all pairs keep a weight."""
     field: FieldFitConfig = FieldFitConfig()
     """How the model's field is fitted, if it has one."""
 
@@ -214,6 +230,16 @@ class FitConfig(Section):
                     f"model.field with model.transfer_input = '{self.model.transfer_input}' is "
                     "not fitted: 'sender' is allowed"
                 )
+        if (
+            self.trainer.kind == "varpro"
+            and self.trainer.sparse is not None
+            and (self.model.transfer_input == "pair" or self.model.field is not None)
+        ):
+            raise ValueError(
+                "trainer.sparse is found for a psi of activity or sender without a field; found "
+                f"model.transfer_input = '{self.model.transfer_input}'"
+                f"{' and a field' if self.model.field is not None else ''}"
+            )
         if self.trainer.kind == "varpro_graph" and self.model != ModelConfig():
             raise ValueError(
                 "model has settings, but trainer.kind = 'varpro_graph' fits a model of its own, "

@@ -4,14 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import erfcinv
 
-from neuralgnn.analyse.graph import (
-    TwoGroups,
-    compare_graphs,
-    found_graph,
-    graph_dataset,
-    precision_recall,
-    two_groups,
-)
+from neuralgnn.analyse.graph import compare_graphs, graph_dataset, precision_recall
+from neuralgnn.models.connections import TwoGroups, found_graph, two_groups
 
 RULE = {"false_discovery_rate": 0.05, "null": "empirical"}
 

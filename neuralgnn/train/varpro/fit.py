@@ -35,7 +35,7 @@ from neuralgnn.models import AssemblyGNN
 from neuralgnn.models.mlp import MLP
 from neuralgnn.train.varpro.distil import covering_rows, fit_mlp
 from neuralgnn.train.varpro.evidence import evidence_ridge
-from neuralgnn.train.varpro.rows import GramFactor, solve_weights
+from neuralgnn.train.varpro.rows import GramFactor, lower_gram, solve_weights
 from neuralgnn.train.varpro.search import (
     SearchData,
     SearchState,
@@ -323,7 +323,7 @@ def _solve_with_model(
             for x, y in zip(train.x.split(256), train.y.split(256), strict=True)
         ]
     )
-    gram, moments = sent.T @ sent, sent.T @ target
+    gram, moments = lower_gram(sent), sent.T @ target
 
     def solve(ridge: float) -> tuple[GramFactor, Tensor]:
         factor = GramFactor.of_gram(gram.clone(), ridge=ridge, n_samples=len(sent))

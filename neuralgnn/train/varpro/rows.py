@@ -15,7 +15,7 @@ eliminating ``w`` and the multiplier of the constraint leaves a small system for
 Receivers that share their update function share ``d``: their systems are summed.
 """
 
-__all__ = ["GramFactor", "RowSystem", "solve_rows", "solve_weights"]
+__all__ = ["GramFactor", "RowSystem", "lower_gram", "solve_rows", "solve_weights"]
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +23,8 @@ from functools import cached_property
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+_BLOCK = 1024  # columns of large matrices at a time
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,14 @@ class GramFactor:
         Raises:
             ValueError: If the matrix is not positive definite.
         """
-        return cls.of_gram(sent.double().T @ sent.double(), ridge=ridge, n_samples=len(sent))
+        return cls.of_gram(lower_gram(sent.double()), ridge=ridge, n_samples=len(sent))
 
     @classmethod
     def of_gram(cls, gram: Float[Tensor, "N N"], *, ridge: float, n_samples: int) -> "GramFactor":
-        """Factors a Gram matrix, which is changed; see :meth:`of`."""
+        """Factors a Gram matrix, of which only the lower triangle is read; see :meth:`of`.
+
+        The ridge is added to its diagonal in place.
+        """
         mean_square = float(gram.diagonal().mean())
         added = ridge * mean_square + torch.finfo(torch.float64).tiny
         gram.diagonal().add_(added)
@@ -80,8 +85,14 @@ class GramFactor:
     @cached_property
     def inverse_trace(self) -> float:
         """Trace of the inverse."""
-        eye = torch.eye(len(self.factor)).to(self.factor)
-        return float(torch.linalg.solve_triangular(self.factor, eye, upper=False).square_().sum())
+        total = 0.0
+        for start in range(0, len(self.factor), _BLOCK):
+            # The inverse of L is lower triangular too: nothing above the block's first row.
+            trailing = self.factor[start:, start:]
+            unit = torch.eye(len(trailing), min(_BLOCK, len(trailing))).to(trailing)
+            block = torch.linalg.solve_triangular(trailing, unit, upper=False)
+            total += float(block.square_().sum())
+        return total
 
 
 class RowSystem:
@@ -177,6 +188,18 @@ class RowSystem:
         flat = columns.permute(1, 0, 2).reshape(n_senders, -1)
         product = self.factor.solve(flat)
         return product.reshape(n_senders, n_receivers, n_columns).permute(1, 0, 2)
+
+
+def lower_gram(sent: Float[Tensor, "T N"]) -> Float[Tensor, "N N"]:
+    """``P'P``, of a large network the lower triangle only (rounded up to blocks), zeros above."""
+    n_neurons = sent.shape[1]
+    if n_neurons <= 2 * _BLOCK:
+        return sent.T @ sent
+    gram = sent.new_zeros(n_neurons, n_neurons)
+    for start in range(0, n_neurons, _BLOCK):
+        columns = slice(start, start + _BLOCK)
+        torch.mm(sent[:, start:].T, sent[:, columns], out=gram[start:, columns])
+    return gram
 
 
 def _unit_columns(like: Tensor, index: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from neuralgnn.train.varpro.fit import Samples, Search, find_transfer, fit_model
 from neuralgnn.train.varpro.grouped import fit_group_model
 from neuralgnn.train.varpro.groups import GroupSearch, find_group_transfer
 from neuralgnn.train.varpro.hidden import HiddenField
+from neuralgnn.train.varpro.prune import prune_weights
 from neuralgnn.train.varpro.search import SearchState
 from neuralgnn.train.varpro.transfer import TransferSplines
 
@@ -161,6 +162,11 @@ def run_varpro(
         errors = fit_group_model(model, samples, transfer, n_update_coefficients=n_update)
         errors |= hidden.learn(model, samples, transfer, drive, generator=generator)
     logger.info("relative errors of the MLPs, and ridge: %s", errors)
+    sparse = {}
+    if trainer.sparse is not None:
+        share = prune_weights(model, samples, ridge=errors["ridge"], **trainer.sparse.model_dump())
+        logger.info("%.3g of the pairs are connected", share)
+        sparse = {"connected_share": share}
     step = len(store.history)
     name = f"checkpoint_{step:08d}.pt"
     record = provenance(
@@ -176,6 +182,7 @@ def run_varpro(
         "held_out_error": error,
         "ridge": errors.pop("ridge"),
         "distillation_error": errors,
+        **sparse,
     }
 
 

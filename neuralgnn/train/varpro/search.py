@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuralgnn.train.varpro.evidence import evidence_ridge
-from neuralgnn.train.varpro.rows import GramFactor, RowSystem
+from neuralgnn.train.varpro.rows import GramFactor, RowSystem, lower_gram
 from neuralgnn.train.varpro.splines import SplineBasis
 
 _CACHE_BYTES = 1 << 30
@@ -169,6 +169,8 @@ class _Point:
     """The reduced problem solved at some coefficients."""
 
     c: Tensor
+    sent: Tensor  # (T, N)
+    gram: Tensor  # (N, N), without ridge
     system: RowSystem
     w: Tensor  # (I, N)
     residual: Tensor  # (I, T, 1)
@@ -241,16 +243,18 @@ def _ridge(data: SearchData, state: SearchState) -> float:
     return state.ridge if data.ridge is None else data.ridge
 
 
-def _solve(data: SearchData, c: Tensor, ridge: float) -> _Point:
-    sent = data.sent(c)
-    factor = GramFactor.of(sent, ridge=ridge)
+def _solve(data: SearchData, c: Tensor, ridge: float, *, same: _Point | None = None) -> _Point:
+    """The problem solved at some coefficients; ``same`` has them already, with another ridge."""
+    sent = data.sent(c) if same is None else same.sent
+    gram = lower_gram(sent) if same is None else same.gram
+    factor = GramFactor.of_gram(gram.clone(), ridge=ridge, n_samples=len(sent))
     system = RowSystem(sent, factor, data.own, data.receivers, shared=data.shared_update)
     w, d = system.solve(data.target)
     residual = system.residual(data.target, w, d)
     unit = residual.numel() * data.variance
     loss = float(residual.square().sum()) / unit
     objective = loss + factor.ridge * float(w.square().sum()) / unit
-    return _Point(c, system, w[..., 0], residual, loss, objective, ridge)
+    return _Point(c, sent, gram, system, w[..., 0], residual, loss, objective, ridge)
 
 
 def _with_lower_ridge(data: SearchData, point: _Point) -> _Point:
@@ -267,7 +271,7 @@ def _with_lower_ridge(data: SearchData, point: _Point) -> _Point:
     wanted = max(wanted, point.ridge / _RIDGE_STEP)
     if abs(wanted / point.ridge - 1) < _RIDGE_TOLERANCE:
         return point
-    return _solve(data, point.c, wanted)
+    return _solve(data, point.c, wanted, same=point)
 
 
 def _step(data: SearchData, point: _Point, damping: float) -> tuple[_Point, float] | None:

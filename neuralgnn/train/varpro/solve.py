@@ -3,16 +3,15 @@
 Axes: T frames, N neurons, K coefficients, M terms.
 """
 
-__all__ = ["solve_model_weights", "solve_updates"]
+__all__ = ["solve_model_weights", "solve_spline_weights", "solve_updates"]
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from neuralgnn.models import AssemblyGNN
-from neuralgnn.models.pair import PairTransfer
 from neuralgnn.train.varpro.fit import Samples
-from neuralgnn.train.varpro.rows import GramFactor, RowSystem, solve_weights
+from neuralgnn.train.varpro.rows import GramFactor, RowSystem, solve_rows, solve_weights
 from neuralgnn.train.varpro.splines import SplineBasis
 from neuralgnn.train.varpro.transfer import TransferSplines
 
@@ -55,12 +54,43 @@ def solve_updates(
     return torch.linalg.solve(normal + ridge_matrix * eye, rhs), normal
 
 
+def solve_spline_weights(
+    train: Samples,
+    transfer: TransferSplines,
+    basis: SplineBasis,
+    updates: Float[Tensor, "N K"],
+) -> Float[Tensor, "N N"]:
+    """W for given splines of psi and phi.
+
+    Args:
+        train: Frames to solve with.
+        transfer: Transfer functions.
+        basis: Splines of the update functions.
+        updates: Coefficients of every neuron's update function.
+
+    Raises:
+        ValueError: If W is not determined by the samples.
+    """
+    weight = train.x.new_empty(transfer.n_neurons, transfer.n_neurons, dtype=torch.float64)
+    for group in range(transfer.n_receiving):
+        receivers = transfer.receivers(group)
+        sent = transfer.sent(train.x, receiving=group)
+        target = train.y[:, receivers].double()
+        for column, i in enumerate(receivers.tolist()):
+            target[:, column] -= updates[i] @ basis(train.x[:, i].double())
+        if train.drive is not None:
+            target /= train.drive[:, receivers]
+        factor = GramFactor.of(sent, ridge=transfer.ridge)
+        weight[receivers] = solve_rows(factor, sent.T @ target, receivers)
+    return weight
+
+
 @torch.no_grad()
 def solve_model_weights(model: AssemblyGNN, train: Samples, *, ridge: float) -> None:
     """Puts into a model the W that fits its own functions best.
 
     Args:
-        model: Model, changed in place.
+        model: Model whose psi does not depend on the receiver, changed in place.
         train: Frames to solve with.
         ridge: Relative ridge on W.
     """
@@ -68,34 +98,5 @@ def solve_model_weights(model: AssemblyGNN, train: Samples, *, ridge: float) -> 
     target = (train.y - update).double()
     if train.drive is not None:
         target /= train.drive
-    if isinstance(model.transfer, PairTransfer):
-        model.weight.copy_(_pair_weights(model, model.transfer, train, target, ridge=ridge))
-        return
     sent = torch.cat([model.sent(x) for x in train.x.split(_FRAME_BLOCK)]).double()
     model.weight.copy_(solve_weights(GramFactor.of(sent, ridge=ridge), sent.T @ target))
-
-
-def _pair_weights(
-    model: AssemblyGNN,
-    psi: PairTransfer,
-    train: Samples,
-    target: Float[Tensor, "T N"],
-    *,
-    ridge: float,
-) -> Float[Tensor, "N N"]:
-    """Rows of W for a psi of the pair, the receivers of one group at a time."""
-    blocks = train.x.split(_FRAME_BLOCK)
-    terms = torch.cat([psi.sender_terms(model.sender_state(x)) for x in blocks], dim=1).double()
-    shares, kinds = (
-        psi.receiver_shares(model.embedding).double().unique(dim=0, return_inverse=True)
-    )  # (R, M), (N,)
-    weight = target.new_zeros(model.n_neurons, model.n_neurons)
-    for kind, share in enumerate(shares):
-        receivers = (kinds == kind).nonzero()[:, 0]
-        sent = torch.tensordot(share, terms, dims=1)  # (T, N)
-        inverse = GramFactor.of(sent, ridge=ridge).inverse
-        rows = (inverse @ (sent.T @ target[:, receivers])).T  # (I, N)
-        own = rows[torch.arange(len(receivers)), receivers]
-        rows -= (own / inverse.diagonal()[receivers])[:, None] * inverse[receivers]  # w_ii = 0
-        weight[receivers] = rows
-    return weight.fill_diagonal_(0)

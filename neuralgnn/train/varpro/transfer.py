@@ -48,6 +48,11 @@ class TransferSplines:
         return np.linspace(self.knots[0], self.knots[-1], _TABLE_POINTS)
 
     @property
+    def n_neurons(self) -> int:
+        """Number of neurons N."""
+        return len(self.groups)
+
+    @property
     def n_receiving(self) -> int:
         """Number of groups of receivers R."""
         return len(self.coefficients)

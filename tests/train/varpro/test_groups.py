@@ -13,13 +13,13 @@ from neuralgnn.analyse.weights import compare_weights
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.config.simulation import SimulationConfig
 from neuralgnn.data import Recording, open_recording, open_truth
-from neuralgnn.models import AssemblyGNN, load_model
+from neuralgnn.models import load_model
 from neuralgnn.simulate import simulate
 from neuralgnn.train.varpro import run as run_module
 from neuralgnn.train.varpro import run_varpro
 from neuralgnn.train.varpro.fit import Samples
 from neuralgnn.train.varpro.search import SearchData
-from neuralgnn.train.varpro.solve import solve_model_weights
+from neuralgnn.train.varpro.solve import solve_spline_weights
 from neuralgnn.train.varpro.splines import SplineBasis
 from neuralgnn.train.varpro.transfer import TransferSplines
 
@@ -187,22 +187,19 @@ def test_splines_of_pairs_are_sent_group_by_group(x: torch.Tensor) -> None:
     assert transfer.receivers(1).tolist() == [1, 3, 4]
 
 
-def test_rows_of_a_pair_model_are_plain_least_squares(x: torch.Tensor) -> None:
+def test_rows_of_splines_are_plain_least_squares(x: torch.Tensor) -> None:
     generator = torch.Generator().manual_seed(2)
-    model = AssemblyGNN(
-        6, transfer_input="pair", transfer_terms=3, hidden=8, generator=generator
-    ).double()
-    with torch.no_grad():
-        model.embedding.normal_(generator=generator)
-    x = x.double()
+    basis = SplineBasis(KNOTS)
+    random = np.random.default_rng(0)
+    transfer = TransferSplines(KNOTS, random.normal(size=(2, 2, basis.size)), GROUPS, 0.0)
+    updates = torch.from_numpy(random.normal(size=(len(GROUPS), basis.size)))
     y = torch.randn(x.shape, dtype=torch.float64, generator=generator)
-    solve_model_weights(model, Samples(x, y), ridge=0.0)
+    weight = solve_spline_weights(Samples(x, y), transfer, basis, updates)
 
-    with torch.no_grad():
-        target = y - model.self_update(x)
-        for i in range(6):
-            others = [j for j in range(6) if j != i]
-            sent = model.sent_to(i, x)[:, others]
-            expected = torch.linalg.lstsq(sent, target[:, i, None]).solution[:, 0]
-            torch.testing.assert_close(model.weight[i, others], expected, rtol=1e-6, atol=1e-8)
-            assert model.weight[i, i] == 0
+    for i, group in enumerate(GROUPS.tolist()):
+        others = [j for j in range(len(GROUPS)) if j != i]
+        target = y[:, i] - updates[i] @ basis(x[:, i].double())
+        sent = transfer.sent(x, receiving=group)[:, others]
+        expected = torch.linalg.lstsq(sent, target[:, None]).solution[:, 0]
+        torch.testing.assert_close(weight[i, others], expected, rtol=1e-6, atol=1e-8)
+        assert weight[i, i] == 0
