@@ -308,7 +308,7 @@ FIGURES: dict[str, FigureSpec] = {
         ("probes",),
         "fly_005",
         "External checks of the fitted network, at its central column. a, Flash response index: "
-        "+1 for cells that answer to bright flashes only, −1 to dark ones; true network (bars) "
+        "above 0 for cells that prefer bright flashes, below for dark ones; true network (bars) "
         "and learned one (dots); names coloured by what experiments found. b–i, Peak activity of "
         "T4 and T5 by direction of a moving edge, true network (grey) and learned one (black), in "
         "units of the largest; arrows: the directions that experiments found; DSI: direction "

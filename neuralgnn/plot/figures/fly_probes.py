@@ -51,7 +51,7 @@ def figure(data: FigureData) -> Figure:
 
 def _flash_indices(ax: Axes, probes: xr.Dataset) -> None:
     names = [str(name) for name in probes["cell_type"].values]
-    order = np.argsort(-probes["flash_index"].sel(network="learned").values, kind="stable")
+    order = np.argsort(-probes["flash_index"].sel(network="true").values, kind="stable")
     known = probes["known_polarity"].values[order]
     place = np.arange(len(order))
     true = probes["flash_index"].sel(network="true").values[order]
@@ -63,7 +63,7 @@ def _flash_indices(ax: Axes, probes: xr.Dataset) -> None:
     for label, polarity in zip(ax.get_xticklabels(), known, strict=True):
         label.set_color(_POLARITY.get(float(polarity), "0.5"))
     ax.tick_params(axis="x", length=0, pad=1)
-    ax.set(xlim=(-1, len(order)), ylim=(-1.05, 1.05), ylabel="flash response index")
+    ax.set(xlim=(-1, len(order)), ylabel="flash response index")
     marks = [
         Line2D([], [], color=TRUTH, lw=4, label="true network"),
         Line2D([], [], ls="", marker="o", ms=2.5, mew=0, color=INK, label="learned"),
