@@ -50,6 +50,10 @@ class GraphVarproConfig(Section):
     """Upper bound of the Gauss-Newton iterations per search."""
     ridge: NonNegativeFloat = 1e-8
     """Ridge on messages, relative to a message of unit variance; there is none on the leak [1]."""
+    measurement_std: NonNegativeFloat = 0.0
+    """Standard deviation of the measurement noise, where it is known: what it adds to the
+    products of the final solve is then taken away; the target is taken to contain its finite
+    difference; 0: nothing is taken away [activity]."""
     alike: AlikeConfig | None = None
     """Whether weights of like pairs of neurons are drawn to each other; null: no."""
 

@@ -18,6 +18,7 @@ _SHARES = (2, 5, 10, 20)
 _REMOVED = {0: "fly_005", **{share: f"fly_005_removed_{share:02d}" for share in _SHARES}}
 _REMOVED_TOO = {share: f"fly_005_removed_{share:02d}_published" for share in _SHARES}
 _MEASURED = {0: "fly_005", **{k / 100: f"fly_005_measured_{k:03d}" for k in (2, 5, 10)}}
+_KNOWN_NOISE = {place: name for place, name in _MEASURED.items() if place}
 _PUBLISHED = "weights_r2_published_correction"
 _SMALLEST = 1e-7  # on logarithmic axes
 
@@ -76,6 +77,7 @@ def figure(data: FigureData) -> Figure:
         ("measurement noise", False, [
             _Curve("drift, as published", _MEASURED),
             _Curve("finite difference", _MEASURED, fit="varpro_recorded"),
+            _Curve("the same, noise level known", _KNOWN_NOISE, fit="varpro_known_noise"),
         ]),
     ]  # fmt: skip
     for ax, (name, inverted, curves) in zip(axes, panels, strict=True):

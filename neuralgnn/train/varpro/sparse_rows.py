@@ -17,11 +17,16 @@ would split it and drag every other weight of the neuron along. A second, smalle
 to the mean variance of all messages: g is known to some digits only, so a sender that never fires
 has a column of rounding errors, which the first ridge would take at face value.
 
+Measurement noise n of known standard deviation s, in the activity and by its finite difference
+in the target, adds :math:`s^2` to the variance of the leak's column, :math:`s^2 \overline{g'^2}`
+to that of a message, and :math:`-s^2/dt` to the product of leak and target; that is taken away
+(Fuller 1987, chapter 1), with g' the slope of g over one standard deviation of the noise.
+
 Where the residual is noise, a third ridge is the Bayesian one: residual variance over the mean
 square of the receiver's weights, which is estimated alongside (MacKay 1992).
 """
 
-__all__ = ["Frames", "SparseRows", "SparseSums", "solve_sparse_rows", "sum_frames"]
+__all__ = ["Frames", "Measurement", "SparseRows", "SparseSums", "solve_sparse_rows", "sum_frames"]
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -38,6 +43,8 @@ _DEAD = 1e-20  # variance of a column, relative to the activity's, that carries 
 _TINY = 1e-13
 _ROUNDS = 12  # of the expected square of a receiver's weights
 _EXACT = 1e-7  # residual over variance below which there is no noise to speak of
+_MOST_NOISE = 0.7  # share of a column's variance that may be measurement noise
+_LEAST_EIGENVALUE = 0.03  # of columns of unit variance from which noise was taken away
 _BLUR = 100.0  # ridge relative to the mean variance of messages, in units of the other ridge
 
 
@@ -96,7 +103,11 @@ def solve_sparse_rows(
 
 
 def sum_frames(
-    blocks: Iterable[Frames], graph: Graph, transfer: Callable[[Tensor], Tensor]
+    blocks: Iterable[Frames],
+    graph: Graph,
+    transfer: Callable[[Tensor], Tensor],
+    *,
+    measurement: "Measurement | None" = None,
 ) -> "SparseSums":
     """Sums what all receivers' least squares need over the frames, block by block.
 
@@ -104,6 +115,7 @@ def sum_frames(
         blocks: The frames, in any partition.
         graph: Edges.
         transfer: g, elementwise.
+        measurement: Noise whose share of the products is taken away.
 
     Raises:
         ValueError: If there are not more frames than unknowns of the largest row.
@@ -112,12 +124,14 @@ def sum_frames(
     sums = [_Sums(batch) for batch in batches]
     shift: _Shift | None = None
     n_frames = 0
+    slopes = _Slopes(measurement)
     for block in blocks:
         sent = transfer(block.x.double())
         shift = shift or _Shift.of(block, sent)
         columns = shift.columns(block, sent)
         for each in sums:
             each.add(*columns)
+        slopes.add(block, transfer)
         n_frames += block.x.shape[1]
     most = max((batch.columns.shape[1] for batch in batches), default=0)
     if shift is None or n_frames <= most + 1:
@@ -125,6 +139,9 @@ def sum_frames(
             f"{n_frames} frames do not determine the {most + 1} unknowns of the neuron with the "
             "most inputs: record longer, or raise trainer.n_samples"
         )
+    if measurement is not None:
+        for each in sums:
+            each.take_away(measurement, slopes, n_frames)
     return SparseSums(graph, sums, shift, n_frames)
 
 
@@ -219,6 +236,36 @@ def _batch(graph: Graph, receivers: np.ndarray, width: int) -> _Batch:
     return _Batch(torch.as_tensor(receivers), torch.as_tensor(edges), torch.as_tensor(columns))
 
 
+@dataclass(frozen=True)
+class Measurement:
+    """Noise of the recording.
+
+    Attributes:
+        std: Its standard deviation s [activity].
+        dt: Time between frames [time unit].
+    """
+
+    std: float
+    dt: float
+
+
+class _Slopes:
+    """Mean slope of g, and of its square, at every neuron's activity."""
+
+    def __init__(self, measurement: Measurement | None) -> None:
+        self.measurement = measurement
+        self.first = self.second = torch.zeros(0)
+
+    def add(self, block: Frames, transfer: Callable[[Tensor], Tensor]) -> None:
+        if self.measurement is None:
+            return
+        x, std = block.x.double(), self.measurement.std
+        slope = ((transfer(x + std) - transfer(x - std)) / (2 * std)).cpu()
+        if not len(self.first):
+            self.first = self.second = torch.zeros(len(x), dtype=torch.float64)
+        self.first, self.second = self.first + slope.sum(1), self.second + slope.square().sum(1)
+
+
 class _Sums:
     """Products of the columns of a batch's receivers, summed over frames."""
 
@@ -228,6 +275,7 @@ class _Sums:
         # One more column: the target.
         self.gram = torch.zeros(n_receivers, n_columns + 1, n_columns + 1, dtype=torch.float64)
         self.total = torch.zeros(n_receivers, n_columns + 1, dtype=torch.float64)
+        self.is_corrected = False
 
     def add(self, columns: Tensor, targets: Tensor) -> None:
         n_receivers, n_columns = self.batch.columns.shape
@@ -238,6 +286,36 @@ class _Sums:
             every = torch.cat([own, target[:, None]], dim=1)
             self.gram[rows] += (every @ every.mT).cpu()
             self.total[rows] += every.sum(-1).cpu()
+
+    def take_away(self, measurement: Measurement, slopes: _Slopes, n_frames: int) -> None:
+        """Subtracts what measurement noise adds.
+
+        A column that is mostly noise stays as it is: what would be left of it could be anything,
+        zero included.
+        """
+        self.is_corrected = True
+        batch, square = self.batch, measurement.std**2
+        n_neurons = len(slopes.first)
+        message = batch.columns[:, 2:]
+        real = batch.edges >= 0
+        sender = torch.where(real, message - 2 * n_neurons, 0)
+        added = torch.zeros(self.total.shape, dtype=torch.float64)  # to each sum of squares
+        added[:, 0] = n_frames * square
+        added[:, 2:-1] = torch.where(real, slopes.second[sender] * square, 0.0)
+        diagonal = self.gram.diagonal(dim1=1, dim2=2)
+        variance = (diagonal - self.total.square() / n_frames).clamp_min(0)
+        share = (added <= _MOST_NOISE * variance).double()
+        diagonal -= share * added  # a view: the Gram matrix changes
+        # The noise of a receiver is in its leak, in its target and in its message to itself.
+        loop = real & (sender == batch.receivers[:, None])
+        both = torch.where(loop, slopes.first[sender] * square, 0.0)
+        both *= share[:, :1] * share[:, 2:-1]
+        self.gram[:, 0, 2:-1] -= both
+        self.gram[:, 2:-1, 0] -= both
+        self.gram[:, :-1, -1] += torch.cat(
+            [(share * added)[:, :1], torch.zeros_like(both[:, :1]), both], dim=1
+        ) / measurement.dt  # fmt: skip
+        self.gram[:, -1, :-1] = self.gram[:, :-1, -1]
 
 
 def _collect(
@@ -317,6 +395,8 @@ def _solve(
     scale = torch.where(alive, diagonal, 1.0).sqrt()
     shape = gram / (scale[:, :, None] * scale[:, None, :])
     shape = torch.where(alive[:, :, None] & alive[:, None, :], shape, 0.0)
+    if sums.is_corrected:
+        shape = _with_positive_eigenvalues(shape)
     centre, precision = prior or (torch.zeros_like(diagonal), torch.zeros_like(diagonal))
     weakest = ridge * (1 + _BLUR * typical / scale.square())
     weakest[:, :2] = 0.0
@@ -335,6 +415,17 @@ def _solve(
             solved = system.solve(penalty, centre)
     unbiased = system.unbiased_error(solved["residual"])
     return solved | {"unbiased": unbiased, "mean": mean[:, :-1], "target_mean": mean[:, -1]}
+
+
+def _with_positive_eigenvalues(shape: Float[Tensor, "B P P"]) -> Float[Tensor, "B P P"]:
+    """Without the directions of which little was left after noise was taken away.
+
+    What is left there may be negative; coefficients along them become zero.
+    """
+    values, vectors = torch.linalg.eigh(shape)
+    lost = (values < _LEAST_EIGENVALUE) & (values.abs() > 1e-14)  # padding is zero
+    values = torch.where(lost, 1 / _LEAST_EIGENVALUE, values)
+    return (vectors * values[:, None]) @ vectors.mT
 
 
 @dataclass(frozen=True)

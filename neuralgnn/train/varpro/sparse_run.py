@@ -28,7 +28,7 @@ from neuralgnn.train.varpro.sparse_fit import (
     find_sparse_transfer,
     in_unit_slope,
 )
-from neuralgnn.train.varpro.sparse_rows import Frames, sum_frames
+from neuralgnn.train.varpro.sparse_rows import Frames, Measurement, sum_frames
 from neuralgnn.train.varpro.sparse_search import CurveState, SparseSearchData
 
 logger = logging.getLogger(__name__)
@@ -121,7 +121,14 @@ def run_graph_varpro(
     frames = _evenly(train_frames, trainer.n_samples)
     curve = torch.as_tensor(values, device=device)
     with Progress("frames of the solve", len(frames), show=progress) as bar:
-        sums = sum_frames(load.blocks(frames, bar), graph, lambda x: hats.curve(curve, x))
+        sums = sum_frames(
+            load.blocks(frames, bar),
+            graph,
+            lambda x: hats.curve(curve, x),
+            measurement=Measurement(trainer.measurement_std, recording.dt)
+            if trainer.measurement_std
+            else None,
+        )
     rows = sums.solve(ridge=trainer.ridge)
     model = affine_model(rows, hats, values, graph)
     numbers = {}
