@@ -20,6 +20,7 @@ _REMOVED_TOO = {share: f"fly_005_removed_{share:02d}_published" for share in _SH
 _MEASURED = {0: "fly_005", **{k / 100: f"fly_005_measured_{k:03d}" for k in (2, 5, 10)}}
 _KNOWN_NOISE = {place: name for place, name in _MEASURED.items() if place}
 _PUBLISHED = "weights_r2_published_correction"
+_WORST = -0.3
 _SMALLEST = 1e-7  # on logarithmic axes
 
 
@@ -104,7 +105,7 @@ def _draw(ax: Axes, rows: Sequence[Any], curves: Sequence[_Curve], *, inverted: 
         color, places = type_color(number), list(found)
         mean = [float(np.mean(found[place]["value"])) for place in places]
         ax.plot(places, _shown(mean, inverted), color=color, marker="o", ms=3, lw=0.9,
-                label=curve.label, clip_on=False)  # fmt: skip
+                label=curve.label)  # fmt: skip
         limits = {p: found[p]["ceiling"][0] for p in places if found[p]["ceiling"]}
         ax.plot(list(limits), _shown(list(limits.values()), inverted), color=color, lw=0.6,
                 ls=(0, (4, 2)), zorder=1)  # fmt: skip
@@ -115,7 +116,10 @@ def _draw(ax: Axes, rows: Sequence[Any], curves: Sequence[_Curve], *, inverted: 
         ax.plot(list(published), list(published.values()), ls="", marker="D", ms=4, mfc="none",
                 mec="0.35", label="published", clip_on=False)  # fmt: skip
         ax.set_ylabel("$R^2$ of the weights")
-        ax.set_ylim(min(0.5, *(v for v in [*published.values(), ax.get_ylim()[0]])), 1.01)
+        lowest = min(0.5, *published.values(), ax.get_ylim()[0])
+        ax.set_ylim(max(lowest, _WORST), 1.01)  # how bad a useless model is does not matter
+    places = {place for curve in curves for place in curve.experiments}
+    ax.set_xticks(sorted(places))
     ax.plot([], [], color="0.5", lw=0.6, ls=(0, (4, 2)), label="limit of the data")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=5.5)
 
