@@ -59,7 +59,7 @@ def _flash_indices(ax: Axes, probes: xr.Dataset) -> None:
     learned = probes["flash_index"].sel(network="learned").values[order]
     ax.scatter(place, learned, s=6, color=INK, lw=0, zorder=3)
     ax.axhline(0, color="k", lw=0.5)
-    ax.set_xticks(place, [names[k] for k in order], rotation=90, fontsize=4.5)
+    ax.set_xticks(place, [names[k] for k in order], rotation=90, fontsize=5)
     for label, polarity in zip(ax.get_xticklabels(), known, strict=True):
         label.set_color(_POLARITY.get(float(polarity), "0.5"))
     ax.tick_params(axis="x", length=0, pad=1)
@@ -104,4 +104,4 @@ def _tuning(ax: Axes, probes: xr.Dataset, cell: str) -> None:
         f"{float(of_cell['preferred_direction'].sel(network='true')):.0f}°)"
     )
     ax.text(0.5, -0.02, text, transform=ax.transAxes, ha="center", va="top", fontsize=5)
-    ax.text(1.3, -1.25, f"peak {largest:.2g}", ha="right", fontsize=4.5, color="0.4")
+    ax.text(1.3, -1.25, f"peak {largest:.2g}", ha="right", fontsize=5, color="0.4")
