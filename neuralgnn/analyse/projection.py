@@ -21,11 +21,12 @@ def project_curves(
     min_dist: float,
     seed: int,
     n_epochs: int | None = None,
+    max_rows: int = _MAX_ROWS,
 ) -> Float[np.ndarray, "N 2"]:
     """Places neurons in the plane so that those with similar curves lie together.
 
     One thread, a seed and a start from the principal components: the same curves give the same
-    map. Of more than 2,000 neurons an even selection is mapped, the others are
+    map. Of more than ``max_rows`` neurons an even selection is mapped, the others are
     NaN, and so are all of fewer than 20: their neighbours are everybody.
 
     Args:
@@ -34,9 +35,10 @@ def project_curves(
         min_dist: How close points may lie.
         seed: Seed of the layout.
         n_epochs: Steps of the layout; None: by the number of neurons.
+        max_rows: Largest number of neurons that are mapped.
     """
     placed = np.full((len(curves), 2), np.nan)
-    rows = np.unique(np.linspace(0, len(curves) - 1, min(len(curves), _MAX_ROWS)).round())
+    rows = np.unique(np.linspace(0, len(curves) - 1, min(len(curves), max_rows)).round())
     rows = rows.astype(int)
     if len(rows) < _MIN_ROWS:
         return placed

@@ -5,6 +5,7 @@ __all__ = [
     "ChangedNetwork",
     "ClusterConfig",
     "GraphConfig",
+    "ProbeConfig",
     "ProjectionConfig",
     "RolloutConfig",
     "SpectrumConfig",
@@ -120,6 +121,26 @@ class GraphConfig(Section):
     """The graph is compared with the true one if at least this share of pairs is unconnected."""
 
 
+class ProbeConfig(Section):
+    """Flashes and moving edges that a fitted fly is shown, from its steady state under grey."""
+
+    dt: PositiveFloat = 0.005
+    """Step of the integration [s]."""
+    settle: PositiveFloat = 2.0
+    """Time under grey that leads to the steady state [s]."""
+    flash_radius: PositiveInt = 6
+    """Radius of the flash [column]; that of the lattice where it is smaller."""
+    flash_duration: PositiveFloat = 1.0
+    """Length of the flash [s]."""
+    angles: Annotated[tuple[float, ...], Field(min_length=2)] = (
+        *(0, 30, 60, 90, 120, 150),
+        *(180, 210, 240, 270, 300, 330),
+    )
+    """Directions of motion, 0 to the right, 90 up [degree]."""
+    speeds: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (9.7, 13, 19, 25)
+    """Speeds of the edges [column/s]."""
+
+
 class ChangedNetwork(Section):
     """A test of generalisation: other connections and other proportions of types."""
 
@@ -150,6 +171,8 @@ class AnalysisConfig(Section):
     """Formulas of the functions."""
     graph: GraphConfig = GraphConfig()
     """Found connections."""
+    probes: ProbeConfig = ProbeConfig()
+    """Flashes and moving edges, for figure fly_probes."""
     changed_networks: dict[Name, ChangedNetwork] = {}
     """Changed networks by name, each rolled out like the original one."""
     n_montage: PositiveInt = 8

@@ -66,6 +66,8 @@ Figure = Literal[
     "fly_spectra",
     "fly_types",
     "fly_rollout",
+    "fly_probes",
+    "fly_perturbed",
     "analysis",
     "seeds",
     "summary",
@@ -86,6 +88,7 @@ _TARGETS = frozenset(
         "analyse",
         "analyse_all",
         "analyse_graph",
+        "probe",
     }
     | {"figure", "figure_of_fit", "figures", "figures_all", "table", "metrics", "report"}
 )
@@ -134,9 +137,9 @@ class ExperimentConfig(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         for name, fit in self.fits.items():
-            on_graph = fit.trainer.kind == "varpro_graph"
+            on_graph = fit.trainer.kind in ("varpro_graph", "sgd_graph")
             if on_graph != (self.simulation.kind == "fly"):
-                allowed = "sgd, varpro" if on_graph else "varpro_graph"
+                allowed = "sgd, varpro" if on_graph else "varpro_graph, sgd_graph"
                 raise ValueError(
                     f"fits.{name}.trainer.kind is {fit.trainer.kind!r}, but simulation.kind is "
                     f"{self.simulation.kind!r}; allowed: {allowed}"

@@ -26,7 +26,7 @@ from pydantic import (
 )
 
 from neuralgnn.config.base import Section, Seed
-from neuralgnn.config.graph_fit import GraphVarproConfig
+from neuralgnn.config.graph_fit import GraphSgdConfig, GraphVarproConfig
 from neuralgnn.config.scatter import Plan, ScatterConfig
 
 
@@ -198,7 +198,9 @@ class SgdConfig(Section):
     """Checkpoints kept for selection and the training montage, evenly spread."""
 
 
-Trainer = Annotated[VarproConfig | GraphVarproConfig | SgdConfig, Field(discriminator="kind")]
+Trainer = Annotated[
+    VarproConfig | GraphVarproConfig | SgdConfig | GraphSgdConfig, Field(discriminator="kind")
+]
 
 
 class FitConfig(Section):
@@ -259,6 +261,19 @@ class FitConfig(Section):
                 "model has settings, but trainer.kind = 'varpro_graph' fits a model of its own, "
                 "affine in what arrives; remove the section"
             )
+        if self.trainer.kind == "sgd_graph":
+            shape = ModelConfig(
+                embedding_dim=self.model.embedding_dim,
+                hidden=self.model.hidden,
+                n_layers=self.model.n_layers,
+                activation=self.model.activation,
+            )
+            if self.model != shape:
+                raise ValueError(
+                    "trainer.kind = 'sgd_graph' fits a model of its own, f(v, a, message, I) and "
+                    "g(v, a); of model only embedding_dim, hidden, n_layers and activation may be "
+                    "set"
+                )
         if self.model.transfer_input != "activity" and self.model.embedding == "fixed":
             raise ValueError(
                 f"model.transfer_input = '{self.model.transfer_input}' needs latent vectors that "

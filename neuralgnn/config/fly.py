@@ -382,6 +382,9 @@ class FlyConfig(Section):
     """Process noise of the recording."""
     test_noise: Noise = NoNoise()
     """Process noise of the test recording."""
+    test_ablation: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Share of the edges that are silent in a further test recording, under the same stimuli: a
+    fit is tested on it with these edges silenced, not fitted anew; null: no such recording."""
     measurement: Measurement = NoMeasurement()
     """Measurement noise of the recording; the test recording has none."""
     record_drift: bool = False
@@ -398,6 +401,12 @@ class FlyConfig(Section):
                     "unstable under explicit Euler: dt must be below twice the shortest, or "
                     "time_constants 'at_least_dt'"
                 )
+        if self.test_ablation is not None and self.perturbation.kind != "none":
+            raise ValueError(
+                f"test_ablation = {self.test_ablation:g} with perturbation.kind "
+                f"'{self.perturbation.kind}' is not possible: the silenced edges must be those "
+                "of the model; take one of the two away"
+            )
         stimulus = self.stimulus
         if stimulus.kind == "flash" and (stimulus.radius or 0) > self.extent:
             raise ValueError(

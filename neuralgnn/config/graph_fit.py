@@ -1,12 +1,26 @@
 """How a model on given edges is fitted."""
 
-__all__ = ["GraphVarproConfig"]
+__all__ = ["AlikeConfig", "GraphSgdConfig", "GraphVarproConfig"]
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from neuralgnn.config.base import Section
+
+
+class AlikeConfig(Section):
+    """Weights of like pairs of neurons are drawn to each other.
+
+    Neurons are clustered by what was found about them, without labels; like pairs are of the same
+    two clusters and, where places are known, the same distance on the lattice. How much their
+    weights differ is estimated too, and held-out frames decide whether the result is kept.
+    """
+
+    max_clusters: PositiveInt = 100
+    """Largest number of clusters tried; the number is chosen by BIC."""
+    n_rounds: PositiveInt = 2
+    """Turns of clustering and solving."""
 
 
 class GraphVarproConfig(Section):
@@ -36,3 +50,51 @@ class GraphVarproConfig(Section):
     """Upper bound of the Gauss-Newton iterations per search."""
     ridge: NonNegativeFloat = 1e-8
     """Ridge on messages, relative to a message of unit variance; there is none on the leak [1]."""
+    measurement_std: NonNegativeFloat = 0.0
+    """Standard deviation of the measurement noise, where it is known: what it adds to the
+    products of the final solve is then taken away; the target is taken to contain its finite
+    difference; 0: nothing is taken away [activity]."""
+    alike: AlikeConfig | None = None
+    """Whether weights of like pairs of neurons are drawn to each other; null: no."""
+
+
+class GraphSgdConfig(Section):
+    """Stochastic gradient descent with the published recipe on recordings with a graph.
+
+    dv_i/dt = f(v_i, a_i, sum_j W_ij g(v_j, a_j)^2, I_i). Defaults: as published for process
+    noise 0.05; the published model has `model.hidden` 80.
+    """
+
+    kind: Literal["sgd_graph"]
+    n_steps: PositiveInt = 112_000
+    """Gradient steps."""
+    batch_size: PositiveInt = 4
+    """Frames per step."""
+    lr_weight: PositiveFloat = 9e-4
+    """Adam learning rate of W."""
+    lr_functions: PositiveFloat = 1.8e-3
+    """Adam learning rate of f and g."""
+    lr_embedding: PositiveFloat = 2.325e-3
+    """Adam learning rate of the latent vectors a."""
+    decay_from: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Share of the steps after which learning rates fall to zero along a cosine; 1: never."""
+    squared: bool = True
+    """Whether messages are squared, hence not negative."""
+    weight_scale: NonNegativeFloat = 1.0
+    """Initial weights are drawn from N(0, weight_scale^2 / number of edges) [1]."""
+    transfer_monotonic: NonNegativeFloat = 750.0
+    """Coefficient of the penalty on decreasing stretches of messages."""
+    transfer_norm: NonNegativeFloat = 0.9
+    """Coefficient of the penalty that ties the message at a large activity to that activity."""
+    transfer_l1: NonNegativeFloat = 0.28
+    """Coefficient of the sum of the absolute parameters of g."""
+    update_l1: NonNegativeFloat = 0.05
+    """Coefficient of the sum of the absolute parameters of f."""
+    update_l2: NonNegativeFloat = 1e-3
+    """Coefficient of the norms of the parameters of f."""
+    weight_l1: NonNegativeFloat = 1.5e-4
+    """Coefficient of sum |W|."""
+    checkpoint_every: PositiveInt = 1_000
+    """Steps between checkpoints; a killed run resumes from the last."""
+    keep_checkpoints: Annotated[int, Field(ge=2)] = 20
+    """Checkpoints kept for selection, evenly spread."""

@@ -8,6 +8,7 @@ __all__ = ["AffineGNN", "GeneralGNN", "SparseGNN"]
 
 import warnings
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -40,6 +41,7 @@ class SparseGNN(nn.Module, ABC):
         self.n_neurons, self.n_edges = n_neurons, n_edges
         self.register_buffer("pre", torch.zeros(n_edges, dtype=torch.int64))
         self.register_buffer("post", torch.zeros(n_edges, dtype=torch.int64))
+        self._layout: tuple[tuple[int, ...], _Layout, _Layout] | None = None
 
     def connect(self, pre: Int[np.ndarray, " E"], post: Int[np.ndarray, " E"]) -> None:
         """Sets the edges.
@@ -72,7 +74,18 @@ class SparseGNN(nn.Module, ABC):
 
     def message(self, sent: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
         """Sum over edges into each neuron of W_e times what the sender sends."""
-        return _MessageSum.apply(self.weight, sent, self.pre, self.post)  # pyright: ignore[reportReturnType]
+        forth, back = self._layouts()
+        return _MessageSum.apply(self.weight, sent, forth, back)  # pyright: ignore[reportReturnType]
+
+    def _layouts(self) -> tuple["_Layout", "_Layout"]:
+        """Edges sorted by receiver and by sender; sorted anew only after they were changed."""
+        ends = (self.pre, self.post)
+        key = tuple(number for end in ends for number in (end.data_ptr(), end._version))
+        if self._layout is None or self._layout[0] != key:
+            forth = _Layout.of(self.pre, self.post, self.n_neurons)
+            back = _Layout.of(self.post, self.pre, self.n_neurons)
+            self._layout = (key, forth, back)
+        return self._layout[1:]
 
     @abstractmethod
     def sent(self, x: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
@@ -144,7 +157,7 @@ class GeneralGNN(SparseGNN):
     .. math:: \dot v_i = f\Big(v_i, a_i, \sum_e W_e\, g(v_{j(e)}, a_{j(e)})^2, I_i\Big)
 
     Source: the companion code of Allier, Lappalainen and Saalfeld, 2026; ``squared`` off gives g
-    itself. Latent vectors start at one, weights from N(0, 1 / E).
+    itself. Latent vectors start at one, weights from N(0, weight_scale² / E).
 
     Args:
         n_neurons: Number of neurons ``N``.
@@ -154,6 +167,7 @@ class GeneralGNN(SparseGNN):
         n_layers: Linear layers of the MLPs.
         activation: Nonlinearity of the MLPs.
         squared: Whether messages are squared, hence not negative.
+        weight_scale: Standard deviation of the initial weights times the root of their number.
         generator: Where initial parameters are drawn from; None for PyTorch's global state.
     """
 
@@ -167,6 +181,7 @@ class GeneralGNN(SparseGNN):
         n_layers: int = 3,
         activation: Literal["relu", "tanh", "silu"] = "relu",
         squared: bool = True,
+        weight_scale: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(n_neurons, n_edges=n_edges)
@@ -178,6 +193,7 @@ class GeneralGNN(SparseGNN):
             "n_layers": n_layers,
             "activation": activation,
             "squared": squared,
+            "weight_scale": weight_scale,
         }
         self.squared = squared
         shape = {"hidden": hidden, "n_layers": n_layers, "activation": activation}
@@ -185,11 +201,18 @@ class GeneralGNN(SparseGNN):
         self.updating = MLP(3 + embedding_dim, **shape, generator=generator)  # f
         self.transfer = MLP(1 + embedding_dim, **shape, generator=generator)  # g
         weight = torch.randn(n_edges, generator=generator) * max(n_edges, 1) ** -0.5
-        self.weight = nn.Parameter(weight)
+        self.weight = nn.Parameter(weight_scale * weight)
 
-    def sent(self, x: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
-        """g(v_j, a_j), squared where messages are."""
-        a = self.embedding.expand(*x.shape, -1)
+    def sent(
+        self, x: Float[Tensor, "B N"], *, embedding: Float[Tensor, "N D"] | None = None
+    ) -> Float[Tensor, "B N"]:
+        """g(v_j, a_j), squared where messages are.
+
+        Args:
+            x: Activity.
+            embedding: Latent vectors in place of the model's own, such as ones without gradient.
+        """
+        a = (self.embedding if embedding is None else embedding).expand(*x.shape, -1)
         value = self.transfer(torch.cat([x[..., None], a], dim=-1))
         return value.square() if self.squared else value
 
@@ -205,36 +228,64 @@ class GeneralGNN(SparseGNN):
         return self.updating(torch.cat(seen, dim=-1))
 
 
+@dataclass(frozen=True)
+class _Layout:
+    """Edges in the order of a sparse matrix whose rows are their sinks.
+
+    Attributes:
+        source: Where each edge starts, in the model's order of edges.
+        sink: Where it ends.
+        order: Edge of each entry of the matrix.
+        columns: Source of each entry.
+        starts: First entry of each row, and their number.
+    """
+
+    source: Int[Tensor, " E"]
+    sink: Int[Tensor, " E"]
+    order: Int[Tensor, " E"]
+    columns: Int[Tensor, " E"]
+    starts: Int[Tensor, " N+1"]
+
+    @classmethod
+    def of(cls, source: Tensor, sink: Tensor, n_neurons: int) -> "_Layout":
+        order = torch.argsort(sink * n_neurons + source)
+        counts = torch.bincount(sink, minlength=n_neurons)
+        starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        return cls(source, sink, order, source[order], starts)
+
+    def spread(self, weight: Float[Tensor, " E"], values: Float[Tensor, "B N"]) -> Tensor:
+        """Products of edges with the values at their source, summed at their sink: ``(B, N)``."""
+        n_neurons = values.shape[1]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that CSR tensors are in beta state
+            matrix = torch.sparse_csr_tensor(
+                self.starts,
+                self.columns,
+                weight[self.order],
+                (n_neurons, n_neurons),
+                check_invariants=False,
+            )
+        return (matrix @ values.T).T.contiguous()
+
+
 class _MessageSum(torch.autograd.Function):
     """Sparse W times what is sent, without a number per edge and frame in the forward pass."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, sent: Tensor, pre: Tensor, post: Tensor) -> Tensor:
-        ctx.save_for_backward(weight, sent, pre, post)
-        return _spread(weight, sent, pre, post)
+    def forward(ctx: Any, weight: Tensor, sent: Tensor, forth: _Layout, back: _Layout) -> Tensor:
+        ctx.save_for_backward(weight, sent)
+        ctx.forth, ctx.back = forth, back
+        return forth.spread(weight, sent)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        weight, sent, pre, post = ctx.saved_tensors
+        weight, sent = ctx.saved_tensors
+        forth: _Layout = ctx.forth
         for_weight = for_sent = None
         if ctx.needs_input_grad[0]:
             for_weight = torch.zeros_like(weight)
             for one_grad, one_sent in zip(grad, sent, strict=True):
-                for_weight += one_grad[post] * one_sent[pre]
+                for_weight.addcmul_(one_grad[forth.sink], one_sent[forth.source])
         if ctx.needs_input_grad[1]:
-            for_sent = _spread(weight, grad, post, pre)
+            for_sent = ctx.back.spread(weight, grad)
         return for_weight, for_sent, None, None
-
-
-def _spread(weight: Tensor, values: Tensor, source: Tensor, sink: Tensor) -> Tensor:
-    """Products of edges with the values at their source, summed at their sink: ``(B, N)``."""
-    n_neurons = values.shape[1]
-    order = torch.argsort(sink * n_neurons + source)
-    counts = torch.bincount(sink, minlength=n_neurons)
-    starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that CSR tensors are in beta state
-        matrix = torch.sparse_csr_tensor(
-            starts, source[order], weight[order], (n_neurons, n_neurons), check_invariants=False
-        )
-    return (matrix @ values.T).T.contiguous()

@@ -1,6 +1,6 @@
 """Step ``figure``: from stored numbers to a figure, with the numbers it shows beside it."""
 
-__all__ = ["figure_data", "figure_step", "movie_step", "store_of"]
+__all__ = ["figure_data", "figure_step", "lattice_movie_step", "movie_step", "store_of"]
 
 import csv
 import hashlib
@@ -20,6 +20,7 @@ from neuralgnn.data.recording import open_recording
 from neuralgnn.data.scratch import only_writer
 from neuralgnn.data.store import open_dataset, read_json, save_dataset
 from neuralgnn.plot.figures import FIGURES, Need
+from neuralgnn.plot.lattice import lattice_pictures
 from neuralgnn.plot.movie import field_pictures, save_movie
 from neuralgnn.plot.save import save_figure
 from neuralgnn.plot.style import look
@@ -88,6 +89,23 @@ def movie_step(field: Path, movie: Path) -> None:
         movie,
         seconds=_MOVIE_SECONDS,
         origin=provenance(sources={"field": _source(field)}),
+    )
+
+
+@measured()
+def lattice_movie_step(prediction: Path, movie: Path) -> None:
+    """Writes the animated picture of what an eye sees, and of what its cells do.
+
+    Args:
+        prediction: Store ``prediction`` of an analysis.
+        movie: GIF to write.
+    """
+    pictures = lattice_pictures(open_dataset(prediction).load())
+    save_movie(
+        pictures,
+        movie,
+        seconds=_MOVIE_SECONDS,
+        origin=provenance(sources={"prediction": _source(prediction)}),
     )
 
 

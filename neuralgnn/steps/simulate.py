@@ -1,8 +1,9 @@
 """Step ``simulate``: from settings to a recording."""
 
-__all__ = ["held_out_recording", "simulate_step"]
+__all__ = ["ablated_recording", "held_out_recording", "simulate_step"]
 
 import logging
+import shutil
 from pathlib import Path
 from typing import Literal
 
@@ -28,7 +29,7 @@ def simulate_step(
     """Simulates a network; a killed run resumes and ends in the same bytes.
 
     The fly visual system is also recorded under held-out stimuli, in ``test.zarr`` beside the
-    recording.
+    recording, and with silent edges in ``ablated.zarr`` if ``test_ablation`` asks for it.
 
     Args:
         config: The network and how long it is recorded.
@@ -41,10 +42,7 @@ def simulate_step(
         ValueError: If ``cuda`` is asked for and there is none.
     """
     if isinstance(config, FlyConfig):
-        for path, test in [(held_out_recording(recording), True), (recording, False)]:
-            with only_writer(path):
-                simulate_fly(config, path, seed=seed, test=test)
-            _log.info("%s: %d frames", path, config.n_test_frames if test else config.n_frames)
+        _simulate_fly(config, recording, seed=seed)
     else:
         where = place(device or config.device)
         simulate(config, recording, seed=seed, device=where.type)
@@ -54,3 +52,25 @@ def simulate_step(
 def held_out_recording(recording: Path) -> Path:
     """Where the recording under held-out stimuli lies."""
     return recording.with_name("test.zarr")
+
+
+def ablated_recording(recording: Path) -> Path:
+    """Where the same of the network with silent edges lies, if there is one."""
+    return recording.with_name("ablated.zarr")
+
+
+def _simulate_fly(config: FlyConfig, recording: Path, *, seed: int) -> None:
+    """Test recordings first: the recording itself vouches for them."""
+    test, ablated = held_out_recording(recording), ablated_recording(recording)
+    with only_writer(test):
+        simulate_fly(config, test, seed=seed, test=True)
+    _log.info("%s: %d frames", test, config.n_test_frames)
+    with only_writer(ablated):
+        if config.test_ablation is None:
+            shutil.rmtree(ablated, ignore_errors=True)  # of an earlier run that asked for it
+        else:
+            simulate_fly(config, ablated, seed=seed, test=True, ablation=config.test_ablation)
+            _log.info("%s: %d frames", ablated, config.n_test_frames)
+    with only_writer(recording):
+        simulate_fly(config, recording, seed=seed)
+    _log.info("%s: %d frames", recording, config.n_frames)

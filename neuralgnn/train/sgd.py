@@ -1,4 +1,4 @@
-"""Trainer ``sgd`` on a recording: seeds, the loop, checkpoints, resume points, what is logged."""
+"""Trainers ``sgd`` and ``sgd_graph``: seeds, the loop, checkpoints, resume points, the log."""
 
 __all__ = ["run_sgd"]
 
@@ -12,11 +12,13 @@ import numpy as np
 import torch
 
 from neuralgnn.config.fit import FitConfig, SgdConfig
+from neuralgnn.config.graph_fit import GraphSgdConfig
 from neuralgnn.data import Recording, digest, provenance
 from neuralgnn.data.provenance import code_digest
-from neuralgnn.models import build_model, save_checkpoint
+from neuralgnn.models import GeneralGNN, build_model, save_checkpoint
 from neuralgnn.train.batches import Batches
 from neuralgnn.train.descent import Descent, PenaltyCoefficients
+from neuralgnn.train.graph_descent import GraphBatches, GraphDescent, GraphPenalties
 from neuralgnn.train.history import History
 from neuralgnn.train.memory import keep_freed_memory
 from neuralgnn.train.progress import Progress
@@ -45,7 +47,7 @@ def run_sgd(
 
     Args:
         recording: Activity to fit.
-        config: Settings; the trainer section is sgd's.
+        config: Settings; the trainer section is that of sgd or sgd_graph.
         out: Folder for the results.
         state: Folder for the resume point and the checkpoints until the end.
         seed: Seed of initial values, of the frames drawn and of the clustering.
@@ -60,9 +62,10 @@ def run_sgd(
         FloatingPointError: If the loss stops being finite.
     """
     trainer = config.trainer
-    assert isinstance(trainer, SgdConfig)
+    assert isinstance(trainer, SgdConfig | GraphSgdConfig)
     keep_freed_memory()
-    descent = _set_up(recording, config, trainer, seed=seed, device=device)
+    set_up = _set_up if isinstance(trainer, SgdConfig) else _set_up_on_graph
+    descent = set_up(recording, config, seed=seed, device=device)
     key = _key(recording, config, seed=seed, device=device)
     resume = ResumePoint(state / "sgd.pt", key=key)
     history, seconds = _restore(descent, resume)
@@ -102,13 +105,10 @@ def run_sgd(
 
 
 def _set_up(
-    recording: Recording,
-    config: FitConfig,
-    trainer: SgdConfig,
-    *,
-    seed: int,
-    device: torch.device,
+    recording: Recording, config: FitConfig, *, seed: int, device: torch.device
 ) -> Descent:
+    trainer = config.trainer
+    assert isinstance(trainer, SgdConfig)
     # One seed per purpose, so that none of them moves the others' draws.
     initial, frames, clusters = (
         int(word) for word in np.random.SeedSequence(seed).generate_state(3)
@@ -142,13 +142,59 @@ def _set_up(
     )
 
 
+def _set_up_on_graph(
+    recording: Recording, config: FitConfig, *, seed: int, device: torch.device
+) -> GraphDescent:
+    trainer, graph = config.trainer, recording.graph
+    assert isinstance(trainer, GraphSgdConfig)
+    if graph is None:
+        raise ValueError(
+            f"{recording.path} has no graph, which trainer.kind = 'sgd_graph' fits on; use 'sgd', "
+            "or import the recording with its edges"
+        )
+    initial, frames = (int(word) for word in np.random.SeedSequence(seed).generate_state(2))
+    training, _ = recording.split(config.validation_fraction)
+    batches = GraphBatches(recording, training, kind=config.target.kind, device=device)
+    model = GeneralGNN(
+        graph.n_neurons,
+        n_edges=graph.n_edges,
+        embedding_dim=config.model.embedding_dim,
+        hidden=config.model.hidden,
+        n_layers=config.model.n_layers,
+        activation=config.model.activation,
+        squared=trainer.squared,
+        weight_scale=trainer.weight_scale,
+        generator=torch.Generator().manual_seed(initial),
+    )
+    model.connect(graph.pre, graph.post)
+    return GraphDescent(
+        model.to(device),
+        batches,
+        n_steps=trainer.n_steps,
+        batch_size=trainer.batch_size,
+        lr_weight=trainer.lr_weight,
+        lr_functions=trainer.lr_functions,
+        lr_embedding=trainer.lr_embedding,
+        decay_from=trainer.decay_from,
+        penalties=GraphPenalties(
+            transfer_monotonic=trainer.transfer_monotonic,
+            transfer_norm=trainer.transfer_norm,
+            transfer_l1=trainer.transfer_l1,
+            update_l1=trainer.update_l1,
+            update_l2=trainer.update_l2,
+            weight_l1=trainer.weight_l1,
+        ),
+        generator=torch.Generator().manual_seed(frames),
+    )
+
+
 def _key(recording: Recording, config: FitConfig, *, seed: int, device: torch.device) -> str:
     settings = config.model_dump(mode="json", exclude={"device", "seeds"})
     code = code_digest("neuralgnn.models", "neuralgnn.train")
     return digest([settings, recording.digest, seed, device.type, torch.__version__, code])
 
 
-def _restore(descent: Descent, resume: ResumePoint) -> tuple[History, float]:
+def _restore(descent: Descent | GraphDescent, resume: ResumePoint) -> tuple[History, float]:
     """Takes up an earlier run where there is one; returns its history and seconds."""
     values = descent.batch_size * descent.model.n_neurons
     saved = resume.load()

@@ -64,6 +64,10 @@ def loaded(path: Path, simulation: dict[str, Any]) -> SimulationConfig | FlyConf
             {"perturbation": {"kind": "edge_removal", "fraction": 1}},
             r"fraction: found 1; allowed: number > 0, < 1",
         ),
+        (
+            {"test_ablation": 0.5, "perturbation": {"kind": "null_edges", "ratio": 1}},
+            r"test_ablation = 0\.5 with perturbation\.kind 'null_edges' is not possible",
+        ),
         ({"record_drift": False}, r"target is 'drift', but simulation\.record_drift is false"),
     ],
 )

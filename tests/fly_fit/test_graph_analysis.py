@@ -1,6 +1,7 @@
 """Analysis of a fit on a graph: published correction, scores, predictions, stores."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,12 @@ import torch
 import xarray as xr
 
 from neuralgnn.analyse.fly import analyse_graph
-from neuralgnn.analyse.fly.correction import own_constants, published_constants
+from neuralgnn.analyse.fly.correction import Constants, own_constants, published_constants
 from neuralgnn.analyse.fly.evaluate import FastModel, voltage_range
 from neuralgnn.analyse.fly.prediction import one_step_scores
 from neuralgnn.analyse.fly.scores import line_scores, r2
 from neuralgnn.analyse.fly.spectra import spectra_dataset
+from neuralgnn.analyse.fly.weights import EdgeQuality, weights_dataset
 from neuralgnn.data import Recording, open_recording, open_truth
 from neuralgnn.models import AffineGNN
 from neuralgnn.plot.figures import FIGURES
@@ -108,6 +110,48 @@ def test_types_are_found_and_null_edges_are_told_from_real_ones(result: Result) 
     assert set(datasets) == {"weights", "functions", "neurons", "spectra", "prediction"}
 
 
+def test_a_model_of_the_whole_network_predicts_the_one_with_silent_edges(
+    recording: Recording, true_model: AffineGNN, circuit: Circuit, tmp_path: Path
+) -> None:
+    silent = np.random.default_rng(0).random(true_model.n_edges) < 0.5
+    weight = np.where(silent, 0, circuit.weight)
+    ablated = replace(circuit, weight=weight).write(tmp_path / "a.zarr", 60, noise=0, seed=2)
+    quality = {name: torch.ones(true_model.n_edges) for name in ("weight_error", "resolution")}
+    options = {"extra": quality, "validation_fraction": 0.1}
+    scores = [
+        analyse_graph(recording, None, None, true_model, ablated=(ablated, which), **options)[1]
+        for which in (silent, ~silent)
+    ]
+
+    right, wrong = (each["ablated_rollout_rmse"]["value"] for each in scores)
+    assert right is not None and wrong is not None
+    assert right < 1e-4 < 0.01 < wrong
+    with pytest.raises(ValueError, match="silences some of 3 edges"):
+        analyse_graph(recording, None, None, true_model, ablated=(ablated, silent[:3]), **options)
+
+
+def test_null_edges_that_the_data_cannot_tell_lower_the_ceiling(circuit: Circuit) -> None:
+    n_edges, null = circuit.graph.n_edges, circuit.weight == 0
+    constants = Constants(circuit.weight, circuit.time_constant, circuit.resting_potential)
+    truth = circuit.truth()
+
+    def judged(error: float, resolution: float) -> tuple[dict, dict]:
+        quality = EdgeQuality(*(np.full(n_edges, value) for value in (error, error, resolution)))
+        _, found, most = weights_dataset(
+            circuit.graph, constants, constants, constants, truth, quality
+        )
+        return found, most
+
+    found, sharp = judged(1e-6, 1.0)
+    _, blunt = judged(0.3, 1.0)
+
+    assert null.any() and found["weights_auroc_null"] == 1
+    assert sharp["weights_auroc_null"] > 0.999 > 0.9 > blunt["weights_auroc_null"]
+    bound = sharp["weights_r2_identifiable"], blunt["weights_r2_identifiable"]
+    true = circuit.weight
+    assert bound[1] == pytest.approx(1 - 0.3**2 / true.var(), rel=1e-6) and bound[0] > 0.999999
+
+
 def test_scores_differ_where_the_published_ones_are_blind() -> None:
     true = np.array([0.0, 1.0, 2.0, 3.0])
 
@@ -131,7 +175,7 @@ def test_equal_matrices_have_equal_spectra_and_aligned_vectors() -> None:
     assert float(found) == pytest.approx(largest)
 
 
-@pytest.mark.parametrize("name", [name for name, spec in FIGURES.items() if spec.graph])
+@pytest.mark.parametrize("name", ["fly", "fly_spectra", "fly_types", "fly_rollout"])
 def test_figures_are_drawn_from_the_stores(result: Result, name: str) -> None:
     datasets, _ = result
     figure = FIGURES[name].function({need: datasets[need] for need in FIGURES[name].needs})

@@ -6,14 +6,20 @@ import numpy as np
 import pytest
 import torch
 
+from neuralgnn.analyse.fly.scores import line_scores
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.data import Graph, Recording
 from neuralgnn.models import load_sparse_model
 from neuralgnn.train.varpro import sparse_run
-from neuralgnn.train.varpro.sparse_rows import Frames, solve_sparse_rows
+from neuralgnn.train.varpro.sparse_rows import (
+    Frames,
+    Measurement,
+    solve_sparse_rows,
+    sum_frames,
+)
 from neuralgnn.train.varpro.sparse_run import run_graph_varpro
 
-from .conftest import Circuit
+from .conftest import DT, Circuit
 
 SMALL = {"n_samples": 2000, "n_search_samples": 700, "n_receivers": 50, "n_knots": 12}
 
@@ -142,9 +148,40 @@ def test_rows_are_least_squares_whatever_the_blocks(circuit: Circuit) -> None:
         0
     ]
 
+    centred = np.column_stack(columns[1:]) - np.column_stack(columns[1:]).mean(0)
+    covariance = np.linalg.inv(centred.T.astype(float) @ centred) * float(one.residual[neuron])
+    np.testing.assert_allclose(
+        one.unbiased_error[edges], np.sqrt(np.diag(covariance))[1:], rtol=1e-2
+    )
     torch.testing.assert_close(one.weight, other.weight, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(one.weight[edges], expected[2:], rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(float(one.leak[neuron]), expected[1], rtol=1e-4)
+
+
+def test_known_measurement_noise_no_longer_bends_leaks_and_weights(circuit: Circuit) -> None:
+    x, _, stimulus = circuit.simulate(6001, noise=0.1, seed=7)
+    external = stimulus.external_input(slice(None), n_neurons=x.shape[1])[:-1]
+    noise = 0.04 * np.random.default_rng(0).standard_normal(x.shape).astype(np.float32)
+    seen = x + noise
+    parts = (seen[:-1], np.diff(seen, axis=0) / np.float32(DT), external)
+    frames = [Frames(*(torch.from_numpy(each.T.copy()) for each in parts))]
+    rectifier = torch.nn.functional.relu
+    known = Measurement(std=0.04, dt=DT)
+
+    def errors(measurement: Measurement | None) -> tuple[float, float]:
+        rows = sum_frames(frames, circuit.graph, rectifier, measurement=measurement).solve(
+            ridge=1e-8
+        )
+        weight = (rows.weight / rows.leak[torch.as_tensor(circuit.graph.post)]).numpy()
+        loud = circuit.graph.pre != circuit.silent
+        slope = line_scores(weight[loud], circuit.weight[loud])[1]
+        wrong = np.abs(rows.leak.numpy() * circuit.time_constant - 1)
+        return float(np.median(wrong)), abs(slope - 1)
+
+    (leak, slope), (leak_after, slope_after) = errors(None), errors(known)
+
+    assert leak_after < 0.3 * leak and leak > 0.05
+    assert slope_after < 0.7 * slope  # the rest is the prior's pull towards zero
 
 
 def test_too_few_frames_are_refused(circuit: Circuit) -> None:

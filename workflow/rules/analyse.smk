@@ -74,3 +74,30 @@ rule analyse_graph:
         code=code_digest("neuralgnn.steps.analyse"),
     script:
         "../scripts/analyse.py"
+
+
+rule probe:
+    """Shows flashes and moving edges to the selected model of the fly, and to the true network."""
+    input:
+        recording=RECORDING,
+        model=FIT.model,
+    output:
+        probes=store("probes"),
+    log:
+        f"{LOGS}/probe/{{experiment}}_seed_{{seed}}_{{fit}}.log",
+    benchmark:
+        f"{BENCHMARKS}/probe/{{experiment}}_seed_{{seed}}_{{fit}}.tsv"
+    wildcard_constraints:
+        experiment=OF_GRAPH,
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
+        gpu=0,
+    params:
+        probes=probes_of,
+        code=code_digest("neuralgnn.steps.probe"),
+    script:
+        "../scripts/probe.py"

@@ -153,6 +153,10 @@ def analysis_of(wildcards):
     return experiment_of(wildcards).analysis.model_dump(mode="json")
 
 
+def probes_of(wildcards):
+    return experiment_of(wildcards).analysis.probes.model_dump(mode="json")
+
+
 def published_of(wildcards):
     """Published numbers by metric, in a fixed order."""
     return dict(sorted(experiment_of(wildcards).published.items()))

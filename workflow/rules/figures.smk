@@ -32,7 +32,7 @@ rule figure:
 
 
 rule movie:
-    """Draws the field of a figure over time, true beside learned, as an animated picture."""
+    """Draws a field, or light and activity on the lattice of an eye, over time; animated."""
     input:
         unpack(figure_inputs),
     output:

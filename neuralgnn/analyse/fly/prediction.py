@@ -24,10 +24,18 @@ _FLAT = 1e-8  # standard deviation below which no correlation exists
 
 @dataclass(frozen=True)
 class NeuronScores:
-    """Root mean squared error and correlation of every neuron over time; NaN if constant."""
+    """Of every neuron over time; NaN where the neuron is constant.
+
+    Attributes:
+        rmse: Root mean squared error [unit of what is compared].
+        pearson: Correlation.
+        unexplained: Share of the variance that is not predicted, 1 - R²; it keeps its digits
+            where a correlation is rounded to one.
+    """
 
     rmse: Float[np.ndarray, " N"]
     pearson: Float[np.ndarray, " N"]
+    unexplained: Float[np.ndarray, " N"]
 
     def summary(self, name: str) -> dict[str, float]:
         """Mean and spread over neurons."""
@@ -61,7 +69,8 @@ class _Moments:
         moving = (xx > _FLAT**2) & (yy > _FLAT**2)
         with np.errstate(invalid="ignore", divide="ignore"):
             pearson = np.where(moving, xy / np.sqrt(xx * yy), np.nan)
-        return NeuronScores(np.sqrt(error), pearson)
+            unexplained = np.where(moving, error / yy, np.nan)
+        return NeuronScores(np.sqrt(error), pearson, unexplained)
 
 
 def one_step_scores(fast: FastModel, test: Recording) -> NeuronScores:

@@ -8,29 +8,27 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Int
 
 from neuralgnn.analyse.case import finite
-from neuralgnn.analyse.clusters import match_types
 from neuralgnn.analyse.fly.correction import Constants, own_constants, published_constants
 from neuralgnn.analyse.fly.curves import curves_dataset, transfer_error
 from neuralgnn.analyse.fly.evaluate import FastModel, VoltageRange, voltage_range
+from neuralgnn.analyse.fly.lattice import chosen_lattice
+from neuralgnn.analyse.fly.neurons import neurons_dataset, projection
 from neuralgnn.analyse.fly.prediction import NeuronScores, one_step_scores, roll_out
-from neuralgnn.analyse.fly.scores import auroc, ceiling_r2, line_scores, r2
+from neuralgnn.analyse.fly.scores import Metrics
 from neuralgnn.analyse.fly.spectra import spectra_dataset
-from neuralgnn.analyse.fly.types import cell_features, cluster_by_bic, cluster_published
+from neuralgnn.analyse.fly.weights import edge_quality, weights_dataset
 from neuralgnn.analyse.labels import about
 from neuralgnn.data.graph import Graph
 from neuralgnn.data.recording import Recording
-from neuralgnn.models.sparse import AffineGNN, SparseGNN
+from neuralgnn.models.sparse import SparseGNN
 
 _log = logging.getLogger(__name__)
 
 _RESPONSE_FRAMES = 500
 _SHOWN = 20  # neurons whose rollout is kept
-_RESOLVED = 0.5  # share of a weight that the data decide, above which it counts as identifiable
-
-Metrics = dict[str, float]
 
 
 def analyse_graph(
@@ -41,6 +39,10 @@ def analyse_graph(
     *,
     extra: Mapping[str, Any],
     validation_fraction: float,
+    ablated: tuple[Recording, Bool[np.ndarray, " E"]] | None = None,
+    n_neighbors: int | None = None,
+    min_dist: float = 0.1,
+    seed: int = 0,
 ) -> tuple[dict[str, xr.Dataset], dict[str, dict[str, float | None]]]:
     """Judges a model fitted on a graph by every measure that the recordings permit.
 
@@ -51,6 +53,10 @@ def analyse_graph(
         model: The fitted model.
         extra: What the fit says of itself: ``weight_error`` and ``resolution`` of every edge.
         validation_fraction: Share of the frames at the end that the fit did not see.
+        ablated: Recording of the network with silent edges, and which ones they are.
+        n_neighbors: Neighbours in the map of the neurons' features; None: no map.
+        min_dist: How close points of the map may lie.
+        seed: Seed of the map.
 
     Returns:
         Datasets by name of their store (``weights``, ``functions``, ``neurons``, ``prediction``,
@@ -77,13 +83,16 @@ def analyse_graph(
     published = published_constants(model, fast, recording, len(train), ranges)
     own = own_constants(model, published)
     true = None if known is None else _true_constants(known)
-    error, resolution = _quality(model, graph, extra)
-    weights, metrics, ceilings = _weights(graph, own, published, true, known, error, resolution)
+    quality = edge_quality(model, graph, extra)
+    weights, metrics, ceilings = weights_dataset(graph, own, published, true, known, quality)
     functions, curve_metrics = _functions(model, recording, train, ranges, known)
     metrics |= curve_metrics
     _log.info("cell types")
-    neurons, more, more_ceilings = _neurons(model, graph, own, published, true, known)
+    neurons, more, more_ceilings = neurons_dataset(model, graph, own, published, true, known)
     metrics, ceilings = metrics | more, ceilings | more_ceilings
+    if n_neighbors is not None:
+        _log.info("map of the neurons")
+        neurons["projection"] = projection(model, graph, own, n_neighbors, min_dist, seed)
     datasets = {"weights": weights, "functions": functions, "neurons": neurons}
     _log.info("spectra")
     reference = own.weight if true is None else true.weight
@@ -94,6 +103,8 @@ def analyse_graph(
     _log.info("predictions")
     datasets["prediction"], more = _prediction(fast, recording if test is None else test, known)
     metrics |= more
+    if ablated is not None:
+        metrics |= _ablated_prediction(model, graph, *ablated)
     return datasets, {
         name: {"value": finite(value), "ceiling": finite(ceilings.get(name))}
         for name, value in metrics.items()
@@ -103,77 +114,6 @@ def analyse_graph(
 def _true_constants(truth: xr.Dataset) -> Constants:
     names = ("weight", "time_constant", "resting_potential")
     return Constants(*(truth[name].values.astype(np.float64) for name in names))
-
-
-def _quality(
-    model: SparseGNN, graph: Graph, extra: Mapping[str, Any]
-) -> tuple[Float[np.ndarray, " E"], Float[np.ndarray, " E"]]:
-    """Standard error and resolution of every edge in the scale of :func:`own_constants`."""
-    if "weight_error" not in extra or not isinstance(model, AffineGNN):
-        unknown = np.full(graph.n_edges, np.nan)
-        return unknown, np.ones(graph.n_edges)
-    _, leak, gain = model.embedding.detach().cpu().double().numpy().T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scale = np.abs(gain / leak)[graph.post]
-    return extra["weight_error"].double().numpy() * scale, extra["resolution"].double().numpy()
-
-
-def _weights(
-    graph: Graph,
-    own: Constants,
-    published: Constants,
-    true: Constants | None,
-    truth: xr.Dataset | None,
-    error: Float[np.ndarray, " E"],
-    resolution: Float[np.ndarray, " E"],
-) -> tuple[xr.Dataset, Metrics, Metrics]:
-    columns = {
-        "pre": (graph.pre, "sending neuron"),
-        "post": (graph.post, "receiving neuron"),
-        "learned_weight": (own.weight, "learned weight"),
-        "published_weight": (published.weight, "learned weight, published correction"),
-        "standard_error": (error, "standard error of the learned weight"),
-        "resolution": (resolution, "share of the weight that the data decide"),
-    }
-    known = resolution > _RESOLVED
-    metrics: Metrics = {"weights_identifiable_share": float(known.mean())}
-    ceilings: Metrics = {}
-    if true is not None and truth is not None:
-        columns["true_weight"] = (true.weight, "true weight")
-        pearson2, slope = line_scores(own.weight, true.weight)
-        line = line_scores(published.weight, true.weight, drop_outliers=True)
-        metrics |= {
-            "weights_r2": r2(own.weight, true.weight),
-            "weights_pearson2": pearson2,
-            "weights_slope": slope,
-            "weights_r2_identifiable": r2(own.weight[known], true.weight[known]),
-            "weights_r2_published_correction": line[0],
-            "weights_slope_published_correction": line[1],
-        }
-        if "is_null_edge" in truth and truth["is_null_edge"].values.any():
-            real = ~truth["is_null_edge"].values
-            acting = true.weight != 0
-            metrics["weights_r2_real_edges"] = r2(own.weight[real], true.weight[real])
-            # Real edges of strength zero are told from null ones by nothing.
-            metrics["weights_auroc_null"] = auroc(
-                np.abs(own.weight)[acting | ~real], real[acting | ~real]
-            )
-        # What the data do not decide stays at zero, which is wrong by the weight itself.
-        missing = np.where(known & np.isfinite(error), error, np.abs(true.weight))
-        ceilings["weights_r2"] = ceiling_r2(missing, true.weight)
-    dataset = xr.Dataset(
-        {
-            name: ("edge", values.astype(np.int32 if name in ("pre", "post") else np.float32))
-            for name, (values, _) in columns.items()
-        }
-    )
-    for name, (_, title) in columns.items():
-        dataset[name].attrs = about(title, "1")
-    return (
-        dataset.assign_attrs({k: v for k, v in metrics.items() if np.isfinite(v)}),
-        (metrics),
-        ceilings,
-    )
 
 
 def _functions(
@@ -191,85 +131,14 @@ def _functions(
     return dataset.assign_attrs(transfer_error=error), {"transfer_error": error}
 
 
-def _neurons(
-    model: SparseGNN,
-    graph: Graph,
-    own: Constants,
-    published: Constants,
-    true: Constants | None,
-    truth: xr.Dataset | None,
-) -> tuple[xr.Dataset, Metrics, Metrics]:
-    latent = model.embedding.detach().cpu().double().numpy()
-    features = cell_features(own, graph, latent=None if isinstance(model, AffineGNN) else latent)
-    labels = cluster_published(features)
-    by_bic = cluster_by_bic(features)
-    columns: dict[str, tuple[np.ndarray, str, str]] = {
-        "time_constant": (own.time_constant, "learned time constant", "s"),
-        "resting_potential": (own.resting_potential, "learned resting potential", "1"),
-        "cluster": (labels, "cluster of 100", "1"),
-        "cluster_bic": (by_bic, "cluster, number by BIC", "1"),
-    }
-    metrics: Metrics = {"n_clusters": float(len(np.unique(by_bic)))}
-    ceilings: Metrics = {}
-    if true is not None and truth is not None:
-        types = truth["type"].values.astype(np.int64)
-        columns["true_time_constant"] = (true.time_constant, "true time constant", "s")
-        columns["true_resting_potential"] = (
-            true.resting_potential,
-            "true resting potential",
-            "1",
-        )
-        columns["type"] = (types, "true type", "1")
-        for name in ("time_constant", "resting_potential"):
-            learned, wanted = getattr(own, name), getattr(true, name)
-            metrics[f"{name}_r2"] = r2(learned, wanted)
-            line = line_scores(getattr(published, name), wanted)
-            metrics[f"{name}_r2_published"], metrics[f"{name}_slope_published"] = line
-        metrics |= _type_scores("type", labels, types)
-        metrics |= _type_scores("type_bic", by_bic, types)
-        best = cluster_published(cell_features(true, graph))
-        ceilings |= _type_scores("type", best, types)
-        columns |= _per_neuron_errors(graph, own, true)
-    dataset = xr.Dataset(
-        {
-            name: ("neuron", values if values.dtype.kind == "i" else values.astype(np.float32))
-            for name, (values, _, _) in columns.items()
-        }
-    )
-    for name, (_, title, units) in columns.items():
-        dataset[name].attrs = about(title, units)
-    dataset["embedding"] = (
-        ("neuron", "latent"),
-        latent.astype(np.float32),
-        about("latent vector a", "1"),
-    )
-    if truth is not None and "cell_type" in truth:
-        dataset["cell_type"] = ("type_index", truth["cell_type"].values, about("cell type", "1"))
-    scores = {name: value for name, value in metrics.items() if np.isfinite(value)}
-    return dataset.assign_attrs(scores), metrics, ceilings
-
-
-def _type_scores(
-    name: str, labels: Int[np.ndarray, " N"], types: Int[np.ndarray, " N"]
-) -> Metrics:
-    return {f"{name}_{key}": value for key, value in match_types(labels, types).items()}
-
-
-def _per_neuron_errors(
-    graph: Graph, own: Constants, true: Constants
-) -> dict[str, tuple[np.ndarray, str, str]]:
-    square = (own.weight - true.weight) ** 2
-    count = np.maximum(np.bincount(graph.post, minlength=graph.n_neurons), 1)
-    mean = np.bincount(graph.post, weights=square, minlength=graph.n_neurons) / count
-    return {"in_weight_rmse": (np.sqrt(mean), "error of the in-weights (RMS)", "1")}
-
-
 def _prediction(
     fast: FastModel, test: Recording, truth: xr.Dataset | None
 ) -> tuple[xr.Dataset, Metrics]:
     shown = _shown(test.n_neurons, truth)
+    lattice = chosen_lattice(test, truth)
     one = one_step_scores(fast, test)
-    free, traces = roll_out(fast, test, shown=shown)
+    free, traces = roll_out(fast, test, shown=np.concatenate([shown, lattice.every]))
+    traces, on_lattice = traces[:, : len(shown)], traces[:, len(shown) :]
     true = test.activity(slice(0, len(traces)))[:, shown]
     time = test.dt * np.arange(len(traces))
     cells = _kinograph_cells(test.n_neurons, truth)
@@ -283,11 +152,27 @@ def _prediction(
             "response_neuron": ("response_cell", cells, about("neuron", "1")),
             **_score_columns("one_step", one),
             **_score_columns("rollout", free),
+            **lattice.variables(test, on_lattice),
         },
         coords={"time": ("time", time, {"units": "s", "long_name": "time"})},
     )
     metrics = one.summary("one_step") | free.summary("rollout")
     return dataset.assign_attrs({k: v for k, v in metrics.items() if np.isfinite(v)}), metrics
+
+
+def _ablated_prediction(
+    model: SparseGNN, graph: Graph, recording: Recording, silent: Bool[np.ndarray, " E"]
+) -> Metrics:
+    """Scores under held-out stimuli with edges silenced in network and model alike."""
+    if len(silent) != graph.n_edges:
+        raise ValueError(
+            f"{recording.path} silences some of {len(silent)} edges, the model has "
+            f"{graph.n_edges}: are they of the same experiment?"
+        )
+    fast = FastModel(model, graph, kept=~silent)
+    one = one_step_scores(fast, recording)
+    free, _ = roll_out(fast, recording, shown=np.empty(0, dtype=np.int64))
+    return one.summary("ablated_one_step") | free.summary("ablated_rollout")
 
 
 def _score_columns(name: str, scores: NeuronScores) -> dict[str, tuple[str, np.ndarray, dict]]:
@@ -297,6 +182,11 @@ def _score_columns(name: str, scores: NeuronScores) -> dict[str, tuple[str, np.n
             "neuron",
             scores.pearson.astype(np.float32),
             about(f"{name} correlation", "1"),
+        ),
+        f"{name}_unexplained": (
+            "neuron",
+            scores.unexplained.astype(np.float32),
+            about(f"{name} 1 - R²", "1"),
         ),
     }
 

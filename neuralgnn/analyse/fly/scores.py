@@ -1,10 +1,13 @@
 """Learned against true numbers, one per edge or per neuron. Axes: M numbers."""
 
-__all__ = ["auroc", "ceiling_r2", "line_scores", "r2"]
+__all__ = ["Metrics", "auroc", "ceiling_r2", "line_scores", "r2"]
 
 import numpy as np
 from jaxtyping import Bool, Float
 from sklearn.metrics import roc_auc_score
+
+Metrics = dict[str, float]
+"""Values by the name of the metric."""
 
 _OUTLIER = 5.0
 

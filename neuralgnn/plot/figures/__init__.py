@@ -45,7 +45,7 @@ class FigureSpec:
         experiment: Experiment that is shown; empty for figures of several experiments.
         caption: What the figure shows, in sentences, for the report.
         per_fit: Whether any fit of any experiment can be shown this way.
-        movie: Whether there is an animated picture of the field with it.
+        movie: Whether there is an animated picture with it, of the field or of the eye's lattice.
         graph: Whether it shows fits on a given graph, whose analysis leaves other stores.
         over_seeds: Whether it shows a fit for all its seeds; a need is then given once per seed,
             as ``<need>_<seed>``.
@@ -261,11 +261,15 @@ FIGURES: dict[str, FigureSpec] = {
         "fly",
         ("prediction", "weights", "functions", "neurons"),
         "fly_005",
-        "a, Activity of ten neurons of each cell type under a held-out stimulus, sorted by type. "
-        "b, Learned against true weights of all edges as counts per bin. c, Time constants and "
+        "a, Activity of ten neurons of each cell type under a held-out stimulus, sorted by type, "
+        "each around its mean and in units of its standard deviation. "
+        "b, Learned against true weights of all edges as counts per bin, with R² of all and of "
+        "those that the activity determines. c, Time constants and "
         "d, resting potentials of all neurons, coloured by type. e, Update function without "
         "message and input and f, transfer function of every neuron over its mean ± 2 standard "
-        "deviations, true ones in grey. g, The first two components of the latent vectors.",
+        "deviations, true ones in grey. g, UMAP of time constant, resting potential, mean and "
+        "spread of in- and out-weights of every neuron, coloured by true type, with the accuracy "
+        "of clusters that were found without labels.",
         graph=True,
     ),
     "fly_spectra": FigureSpec(
@@ -291,9 +295,40 @@ FIGURES: dict[str, FigureSpec] = {
         ("prediction", "neurons"),
         "fly_005",
         "Free-running prediction under held-out stimuli from the first frame on. a, Activity of a "
-        "neuron of each of twenty cell types, simulated (grey) and predicted (colour). "
-        "b, Root mean squared error and c, one minus the correlation over time of all neurons.",
+        "neuron of each of twenty cell types, simulated (grey) and predicted (colour), around its "
+        "mean and in units of its own range. b, Root mean squared error and c, share of the "
+        "variance over time that is not predicted, of all neurons. The movie shows the light on "
+        "the lattice of columns and the activity of cells of some types in each column, "
+        "simulated and predicted.",
         graph=True,
+        movie=True,
+    ),
+    "fly_probes": FigureSpec(
+        "fly_probes",
+        ("probes",),
+        "fly_005",
+        "External checks of the fitted network, at its central column. a, Flash response index: "
+        "above 0 for cells that prefer bright flashes, below for dark ones; true network (bars) "
+        "and learned one (dots); names coloured by what experiments found. b–i, Peak activity of "
+        "T4 and T5 by direction of a moving edge, true network (grey) and learned one (black), in "
+        "units of the largest; arrows: the directions that experiments found; DSI: direction "
+        "selectivity index.",
+        graph=True,
+    ),
+    "fly_perturbed": FigureSpec(
+        "fly_perturbed",
+        ("metrics",),
+        "",
+        "The fly visual system (process noise 0.05) fitted on graphs with edges too many or too "
+        "few, and under measurement noise; mean over seeds, open diamonds: published. a, R² of "
+        "the weights with null edges added, of all weights and of those that the activity "
+        "determines. b, Real edges told from null ones by |W|: one minus the area under the ROC "
+        "curve, with the smallest that the standard errors permit (lines). c, R² with edges "
+        "missing from the model alone, and from model and simulation as published. d, R² under "
+        "measurement noise, from the drift with the measurement's finite difference (as "
+        "published) and from the finite difference of the activity.",
+        per_fit=False,
+        table="fly_perturbed",
     ),
     "analysis": FigureSpec(
         "analysis",

@@ -7,6 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from neuralgnn.plot.figures.data import FigureData, known_types, select
 from neuralgnn.plot.style import (
@@ -34,10 +35,9 @@ def figure(data: FigureData) -> Figure:
     lower = axes_mm(page, 140.0, 66.0, 36.0, 40.0)
     for ax, name, label in (
         (upper, "rollout_rmse", "RMSE of the rollout"),
-        (lower, "rollout_pearson", "1 − correlation of the rollout"),
+        (lower, "rollout_unexplained", "1 − $R^2$ of the rollout"),
     ):
         values = prediction[name].values
-        values = values if name.endswith("rmse") else 1 - values
         values = values[np.isfinite(values) & (values > 0)]
         ax.set(xlabel=label, ylabel="neurons", xscale="log")
         if len(values):
@@ -55,7 +55,11 @@ def _traces(
     chosen = first["shown_neuron"].values
     kinds = None if types is None else types.values[chosen]
     colors = INK if kinds is None else type_colors(kinds)
-    offset = 4 * float(true.std()) or 1.0
+    # Every neuron around its own mean and in units of its own range: some hardly move.
+    middle, spread = true.mean(0), np.ptp(true, axis=0)
+    spread = np.where(spread > 0, spread, 1.0)
+    true, learned = ((values - middle) / spread for values in (true, learned))
+    offset = 1.1
     level = -offset * np.arange(true.shape[1])
     time = first["time"].values
     for values, style_of in (
@@ -65,6 +69,13 @@ def _traces(
         segments = [np.column_stack([time, trace]) for trace in (values + level).T]
         ax.add_collection(LineCollection(segments, rasterized=True, **style_of))
     ax.set(xlim=(time[0], time[-1]), ylim=(level[-1] - offset, offset), xlabel="time [s]")
+    ax.legend(
+        [Line2D([], [], color=TRUTH, lw=1.6), Line2D([], [], color=INK, lw=0.5)],
+        ["simulated", "predicted (colour: cell type)"],
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        ncols=2,
+    )
     if kinds is not None and "cell_type" in neurons:
         names = [str(neurons["cell_type"].values[kind]) for kind in kinds]
         ax.set_yticks(level, names)

@@ -21,7 +21,7 @@ from neuralgnn.plot.style import (
 )
 
 _PANEL = 42.0
-_COLUMNS = (14.0, 73.0, 132.0)
+_COLUMNS = (14.0, 73.0, 134.0)
 _ROWS = (8.0, 68.0)
 
 
@@ -35,18 +35,21 @@ def figure(data: FigureData) -> Figure:
         real, imag = (spectra[f"{name}_eigenvalue_{part}"] for part in ("real", "imag"))
         axes[0].scatter(real, imag, s=size, color=color, lw=0, label=name)
     axes[0].set(xlabel="real part", ylabel="imaginary part", title="eigenvalues")
-    axes[0].legend()
+    axes[0].set_aspect("equal", adjustable="datalim")
+    axes[0].legend(loc="upper right", fontsize=5)
     singular = {name: spectra[f"{name}_singular_value"] for name in ("true", "learned")}
     axes[1].scatter(singular["true"], singular["learned"], s=4, color=INK, lw=0)
     low = float(singular["true"].min())
     axes[1].axline((low, low), slope=1, color="0.5", lw=0.5, ls=(0, (4, 2)))
     axes[1].set(xlabel="true", ylabel="learned", title="singular values")
-    draw_spectrum(axes[2], singular["true"], singular["learned"], logarithmic=True)
+    wide = float(singular["true"].max()) > 10 * max(low, 1e-12)
+    draw_spectrum(axes[2], singular["true"], singular["learned"], logarithmic=wide)
     axes[2].set_ylabel("singular value")
     for ax, side in zip(axes[3:5], ("right", "left"), strict=True):
         image = ax.imshow(spectra[f"{side}_overlap"].values, cmap="hot", vmin=0, vmax=1)
         ax.set(xlabel="learned", ylabel="true", title=f"{side} singular vectors")
-        draw_color_bar(ax, image, label="")
+        if side == "left":  # one scale for both
+            draw_color_bar(ax, image, label="")
     _alignment(axes[5], spectra)
     for ax, letter in zip(axes, "abcdef", strict=True):
         letter_panel(ax, letter)
@@ -60,4 +63,4 @@ def _alignment(ax: Axes, spectra: xr.Dataset) -> None:
         ax.plot(best.values, color=type_color(place), lw=0.8, label=label)
     ax.axhline(spectra.attrs["chance_alignment"], color="0.5", lw=0.6, ls=(0, (4, 2)))
     ax.set(xlabel="true singular vector", ylabel="best overlap", ylim=(0, 1.05))
-    ax.legend(loc="center left")
+    ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=2, fontsize=5, columnspacing=1)

@@ -109,6 +109,7 @@ def _pretrained(path: Path, connectome: Connectome) -> Biophysics:
             "the connectome with n_syn_fill = 1, parameters by type and pair of types"
         )
     values = {name: stored[name].numpy().astype(np.float64) for name in sizes}
+    _check_values(path, values)
     return Biophysics(
         time_constant=values["nodes_time_const"],
         resting_potential=values["nodes_bias"],
@@ -118,6 +119,17 @@ def _pretrained(path: Path, connectome: Connectome) -> Biophysics:
             strength=np.maximum(values["edges_syn_strength"], 0),
         ),
     )
+
+
+def _check_values(path: Path, values: dict[str, np.ndarray]) -> None:
+    for name, stored in values.items():
+        if bad := int((~np.isfinite(stored)).sum()):
+            raise ValueError(f"{path}: {name} has {bad} values that are not finite; {_GET}")
+    shortest = values["nodes_time_const"].min()
+    if not shortest > 0:
+        raise ValueError(
+            f"{path}: nodes_time_const goes down to {shortest:g} s, expected times above 0; {_GET}"
+        )
 
 
 def _default(connectome: Connectome) -> Biophysics:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from neuralgnn.config.fly import FlyConfig
+from neuralgnn.config.fly import Ablation, FlyConfig
 from neuralgnn.config.simulation import Noise
 from neuralgnn.data.graph import Graph
 from neuralgnn.data.provenance import code_digest, digest, provenance
@@ -37,6 +37,7 @@ def simulate_fly(
     *,
     seed: int,
     test: bool = False,
+    ablation: float | None = None,
     progress: bool = True,
     shard_frames: int | None = None,
 ) -> None:
@@ -54,16 +55,27 @@ def simulate_fly(
         seed: Seed of everything random.
         test: Whether to record the test part: held-out stimuli, ``n_test_frames``,
             ``test_noise``, no measurement noise.
+        ablation: Share of the edges that are silent in a test recording; which ones follows from
+            the seed.
         progress: Whether to show a progress bar on a terminal.
         shard_frames: Frames per file, and between points that a killed run continues from;
             None: some 8 MB of activity.
 
     Raises:
         FileNotFoundError: If connectome, checkpoint or stimulus files are missing.
-        ValueError: If one of them cannot be used, or dt is too long for the time constants.
+        ValueError: If one of them cannot be used, dt is too long for the time constants, or
+            edges are to be silent in a recording that is not a test.
         OSError: If the recording does not fit on the disk, or ``path`` cannot be replaced.
         FloatingPointError: If the activity stops being finite.
     """
+    if ablation is not None:
+        if not test or config.perturbation.kind != "none":
+            raise ValueError(
+                f"ablation = {ablation:g} is for a test recording of the whole network; found "
+                f"test = {test}, perturbation.kind = {config.perturbation.kind!r}"
+            )
+        changes = {"perturbation": Ablation(kind="ablation", fraction=ablation)}
+        config = config.model_copy(update=changes)
     setup = _Setup.make(config, seed=seed, test=test)
     writer = RecordingWriter(
         path,

@@ -17,11 +17,16 @@ would split it and drag every other weight of the neuron along. A second, smalle
 to the mean variance of all messages: g is known to some digits only, so a sender that never fires
 has a column of rounding errors, which the first ridge would take at face value.
 
+Measurement noise n of known standard deviation s, in the activity and by its finite difference
+in the target, adds :math:`s^2` to the variance of the leak's column, :math:`s^2 \overline{g'^2}`
+to that of a message, and :math:`-s^2/dt` to the product of leak and target; that is taken away
+(Fuller 1987, chapter 1), with g' the slope of g over one standard deviation of the noise.
+
 Where the residual is noise, a third ridge is the Bayesian one: residual variance over the mean
 square of the receiver's weights, which is estimated alongside (MacKay 1992).
 """
 
-__all__ = ["Frames", "SparseRows", "solve_sparse_rows"]
+__all__ = ["Frames", "Measurement", "SparseRows", "SparseSums", "solve_sparse_rows", "sum_frames"]
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -38,6 +43,8 @@ _DEAD = 1e-20  # variance of a column, relative to the activity's, that carries 
 _TINY = 1e-13
 _ROUNDS = 12  # of the expected square of a receiver's weights
 _EXACT = 1e-7  # residual over variance below which there is no noise to speak of
+_MOST_NOISE = 0.7  # share of a column's variance that may be measurement noise
+_LEAST_EIGENVALUE = 0.03  # of columns of unit variance from which noise was taken away
 _BLUR = 100.0  # ridge relative to the mean variance of messages, in units of the other ridge
 
 
@@ -60,6 +67,8 @@ class SparseRows:
         gain: gamma, effect of the external input; NaN where none arrives or it never changes.
         weight: w, effect of each message, in the order of the graph's edges.
         weight_error: Standard error of each, from the residual [same unit].
+        unbiased_error: The same without any prior or ridge, the square root of the Cramér-Rao
+            bound where regressors are observed without noise; infinite where nothing arrives.
         leak_error: Standard error of the leak.
         drive_error: Standard error of the drive.
         resolution: Share of each weight that the data decide, the rest being the ridge's, 0 .. 1.
@@ -73,6 +82,7 @@ class SparseRows:
     gain: Float[Tensor, " N"]
     weight: Float[Tensor, " E"]
     weight_error: Float[Tensor, " E"]
+    unbiased_error: Float[Tensor, " E"]
     leak_error: Float[Tensor, " N"]
     drive_error: Float[Tensor, " N"]
     resolution: Float[Tensor, " E"]
@@ -87,19 +97,25 @@ def solve_sparse_rows(
     transfer: Callable[[Tensor], Tensor],
     *,
     ridge: float,
-    centre: Float[Tensor, " E"] | None = None,
-    ridge_weight: Float[Tensor, " E"] | None = None,
 ) -> SparseRows:
-    """Solves every receiver over all frames, block by block.
+    """Solves every receiver over all frames; the arguments are those of the two steps."""
+    return sum_frames(blocks, graph, transfer).solve(ridge=ridge)
+
+
+def sum_frames(
+    blocks: Iterable[Frames],
+    graph: Graph,
+    transfer: Callable[[Tensor], Tensor],
+    *,
+    measurement: "Measurement | None" = None,
+) -> "SparseSums":
+    """Sums what all receivers' least squares need over the frames, block by block.
 
     Args:
         blocks: The frames, in any partition.
         graph: Edges.
         transfer: g, elementwise.
-        ridge: Ridge on messages, relative to a column of unit variance.
-        centre: What the ridge draws each weight to; None: zero.
-        ridge_weight: Precision of that prior on each weight, residual variance over ``n_frames``
-            and the prior's variance; in place of the estimated one.
+        measurement: Noise whose share of the products is taken away.
 
     Raises:
         ValueError: If there are not more frames than unknowns of the largest row.
@@ -108,12 +124,14 @@ def solve_sparse_rows(
     sums = [_Sums(batch) for batch in batches]
     shift: _Shift | None = None
     n_frames = 0
+    slopes = _Slopes(measurement)
     for block in blocks:
         sent = transfer(block.x.double())
         shift = shift or _Shift.of(block, sent)
         columns = shift.columns(block, sent)
         for each in sums:
             each.add(*columns)
+        slopes.add(block, transfer)
         n_frames += block.x.shape[1]
     most = max((batch.columns.shape[1] for batch in batches), default=0)
     if shift is None or n_frames <= most + 1:
@@ -121,7 +139,39 @@ def solve_sparse_rows(
             f"{n_frames} frames do not determine the {most + 1} unknowns of the neuron with the "
             "most inputs: record longer, or raise trainer.n_samples"
         )
-    return _collect(sums, shift, graph, n_frames, ridge, centre, ridge_weight)
+    if measurement is not None:
+        for each in sums:
+            each.take_away(measurement, slopes, n_frames)
+    return SparseSums(graph, sums, shift, n_frames)
+
+
+@dataclass(frozen=True)
+class SparseSums:
+    """Products of columns summed over frames: enough to solve again with another prior."""
+
+    graph: Graph
+    batches: "list[_Sums]"
+    shift: "_Shift"
+    n_frames: int
+
+    def solve(
+        self,
+        *,
+        ridge: float,
+        centre: Float[Tensor, " E"] | None = None,
+        ridge_weight: Float[Tensor, " E"] | None = None,
+    ) -> SparseRows:
+        """Solves every receiver.
+
+        Args:
+            ridge: Ridge on messages, relative to a column of unit variance.
+            centre: What the ridge draws each weight to; None: zero.
+            ridge_weight: Precision of that prior on each weight, residual variance over
+                ``n_frames`` and the prior's variance; in place of the estimated one.
+        """
+        return _collect(
+            self.batches, self.shift, self.graph, self.n_frames, ridge, centre, ridge_weight
+        )
 
 
 @dataclass(frozen=True)
@@ -186,6 +236,36 @@ def _batch(graph: Graph, receivers: np.ndarray, width: int) -> _Batch:
     return _Batch(torch.as_tensor(receivers), torch.as_tensor(edges), torch.as_tensor(columns))
 
 
+@dataclass(frozen=True)
+class Measurement:
+    """Noise of the recording.
+
+    Attributes:
+        std: Its standard deviation s [activity].
+        dt: Time between frames [time unit].
+    """
+
+    std: float
+    dt: float
+
+
+class _Slopes:
+    """Mean slope of g, and of its square, at every neuron's activity."""
+
+    def __init__(self, measurement: Measurement | None) -> None:
+        self.measurement = measurement
+        self.first = self.second = torch.zeros(0)
+
+    def add(self, block: Frames, transfer: Callable[[Tensor], Tensor]) -> None:
+        if self.measurement is None:
+            return
+        x, std = block.x.double(), self.measurement.std
+        slope = ((transfer(x + std) - transfer(x - std)) / (2 * std)).cpu()
+        if not len(self.first):
+            self.first = self.second = torch.zeros(len(x), dtype=torch.float64)
+        self.first, self.second = self.first + slope.sum(1), self.second + slope.square().sum(1)
+
+
 class _Sums:
     """Products of the columns of a batch's receivers, summed over frames."""
 
@@ -195,6 +275,7 @@ class _Sums:
         # One more column: the target.
         self.gram = torch.zeros(n_receivers, n_columns + 1, n_columns + 1, dtype=torch.float64)
         self.total = torch.zeros(n_receivers, n_columns + 1, dtype=torch.float64)
+        self.is_corrected = False
 
     def add(self, columns: Tensor, targets: Tensor) -> None:
         n_receivers, n_columns = self.batch.columns.shape
@@ -205,6 +286,36 @@ class _Sums:
             every = torch.cat([own, target[:, None]], dim=1)
             self.gram[rows] += (every @ every.mT).cpu()
             self.total[rows] += every.sum(-1).cpu()
+
+    def take_away(self, measurement: Measurement, slopes: _Slopes, n_frames: int) -> None:
+        """Subtracts what measurement noise adds.
+
+        A column that is mostly noise stays as it is: what would be left of it could be anything,
+        zero included.
+        """
+        self.is_corrected = True
+        batch, square = self.batch, measurement.std**2
+        n_neurons = len(slopes.first)
+        message = batch.columns[:, 2:]
+        real = batch.edges >= 0
+        sender = torch.where(real, message - 2 * n_neurons, 0)
+        added = torch.zeros(self.total.shape, dtype=torch.float64)  # to each sum of squares
+        added[:, 0] = n_frames * square
+        added[:, 2:-1] = torch.where(real, slopes.second[sender] * square, 0.0)
+        diagonal = self.gram.diagonal(dim1=1, dim2=2)
+        variance = (diagonal - self.total.square() / n_frames).clamp_min(0)
+        share = (added <= _MOST_NOISE * variance).double()
+        diagonal -= share * added  # a view: the Gram matrix changes
+        # The noise of a receiver is in its leak, in its target and in its message to itself.
+        loop = real & (sender == batch.receivers[:, None])
+        both = torch.where(loop, slopes.first[sender] * square, 0.0)
+        both *= share[:, :1] * share[:, 2:-1]
+        self.gram[:, 0, 2:-1] -= both
+        self.gram[:, 2:-1, 0] -= both
+        self.gram[:, :-1, -1] += torch.cat(
+            [(share * added)[:, :1], torch.zeros_like(both[:, :1]), both], dim=1
+        ) / measurement.dt  # fmt: skip
+        self.gram[:, -1, :-1] = self.gram[:, :-1, -1]
 
 
 def _collect(
@@ -217,7 +328,7 @@ def _collect(
     ridge_weight: Tensor | None,
 ) -> SparseRows:
     per_neuron = ("drive", "leak", "gain", "leak_error", "drive_error", "residual", "variance")
-    per_edge = ("weight", "weight_error", "resolution")
+    per_edge = ("weight", "weight_error", "resolution", "unbiased_error")
     found = {name: torch.zeros(graph.n_neurons, dtype=torch.float64) for name in per_neuron}
     found |= {name: torch.zeros(graph.n_edges, dtype=torch.float64) for name in per_edge}
     stacked = torch.cat([shift.x, shift.external, shift.sent, shift.sent.new_zeros(1)]).cpu()
@@ -245,7 +356,7 @@ def _collect(
         }
         for name, value in values.items():
             found[name][batch.receivers] = value
-        for name, key in zip(per_edge, ("b", "error", "resolution"), strict=True):
+        for name, key in zip(per_edge, ("b", "error", "resolution", "unbiased"), strict=True):
             found[name][batch.edges[at]] = solved[key][:, 2:][at]
     return SparseRows(**found, n_frames=n_frames)
 
@@ -284,6 +395,8 @@ def _solve(
     scale = torch.where(alive, diagonal, 1.0).sqrt()
     shape = gram / (scale[:, :, None] * scale[:, None, :])
     shape = torch.where(alive[:, :, None] & alive[:, None, :], shape, 0.0)
+    if sums.is_corrected:
+        shape = _with_positive_eigenvalues(shape)
     centre, precision = prior or (torch.zeros_like(diagonal), torch.zeros_like(diagonal))
     weakest = ridge * (1 + _BLUR * typical / scale.square())
     weakest[:, :2] = 0.0
@@ -300,7 +413,19 @@ def _solve(
             penalty = weakest + noise[:, None] / scale.square()
             penalty[:, :2] = 0.0
             solved = system.solve(penalty, centre)
-    return solved | {"mean": mean[:, :-1], "target_mean": mean[:, -1]}
+    unbiased = system.unbiased_error(solved["residual"])
+    return solved | {"unbiased": unbiased, "mean": mean[:, :-1], "target_mean": mean[:, -1]}
+
+
+def _with_positive_eigenvalues(shape: Float[Tensor, "B P P"]) -> Float[Tensor, "B P P"]:
+    """Without the directions of which little was left after noise was taken away.
+
+    What is left there may be negative; coefficients along them become zero.
+    """
+    values, vectors = torch.linalg.eigh(shape)
+    lost = (values < _LEAST_EIGENVALUE) & (values.abs() > 1e-14)  # padding is zero
+    values = torch.where(lost, 1 / _LEAST_EIGENVALUE, values)
+    return (vectors * values[:, None]) @ vectors.mT
 
 
 @dataclass(frozen=True)
@@ -344,6 +469,14 @@ class _System:
             "inverse": inverse,
             "scale": scale,
         }
+
+    def unbiased_error(self, residual: Float[Tensor, " B"]) -> Float[Tensor, "B P"]:
+        """Standard errors of ordinary least squares for the given variance of the residual."""
+        dead = torch.diag_embed(torch.where(self.alive, _TINY, 1.0))
+        square = torch.linalg.inv(self.shape + dead).diagonal(dim1=1, dim2=2)
+        known = self.alive & (square > 0)  # a negative one is all rounding
+        error = (square.clamp_min(0) * residual[:, None] / self.n_frames).sqrt() / self.scale
+        return torch.where(known, error, torch.inf)
 
 
 def _expected_square(solved: dict[str, Tensor], message: Tensor) -> Float[Tensor, " B"]:

@@ -20,6 +20,7 @@ from neuralgnn.data.provenance import code_digest
 from neuralgnn.models import save_checkpoint
 from neuralgnn.train.progress import Progress
 from neuralgnn.train.resume import ResumePoint
+from neuralgnn.train.varpro.alike import draw_alike
 from neuralgnn.train.varpro.hats import Hats
 from neuralgnn.train.varpro.sparse_fit import (
     SearchProgress,
@@ -27,7 +28,7 @@ from neuralgnn.train.varpro.sparse_fit import (
     find_sparse_transfer,
     in_unit_slope,
 )
-from neuralgnn.train.varpro.sparse_rows import Frames, solve_sparse_rows
+from neuralgnn.train.varpro.sparse_rows import Frames, Measurement, sum_frames
 from neuralgnn.train.varpro.sparse_search import CurveState, SparseSearchData
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,8 @@ def run_graph_varpro(
 
     A killed run goes on from the last step of the search, kept in ``state``, and ends in the
     same bytes. The checkpoint's ``extra`` holds what the solve says of itself: standard errors
-    and ``resolution`` of every weight, residual and variance of every neuron.
+    with and without prior and ``resolution`` of every weight, residual and variance of every
+    neuron.
 
     Args:
         recording: Activity to fit, with its graph.
@@ -119,13 +121,28 @@ def run_graph_varpro(
     frames = _evenly(train_frames, trainer.n_samples)
     curve = torch.as_tensor(values, device=device)
     with Progress("frames of the solve", len(frames), show=progress) as bar:
-        rows = solve_sparse_rows(
+        sums = sum_frames(
             load.blocks(frames, bar),
             graph,
             lambda x: hats.curve(curve, x),
-            ridge=trainer.ridge,
+            measurement=Measurement(trainer.measurement_std, recording.dt)
+            if trainer.measurement_std
+            else None,
         )
+    rows = sums.solve(ridge=trainer.ridge)
     model = affine_model(rows, hats, values, graph)
+    numbers = {}
+    if trainer.alike is not None:
+        rows, model, numbers = draw_alike(
+            sums,
+            rows,
+            lambda rows: affine_model(rows, hats, values, graph),
+            tested,
+            ridge=trainer.ridge,
+            max_clusters=trainer.alike.max_clusters,
+            n_rounds=trainer.alike.n_rounds,
+            seed=seed,
+        )
     step = len(store.history)
     name = f"checkpoint_{step:08d}.pt"
     record = provenance(
@@ -139,6 +156,7 @@ def run_graph_varpro(
         provenance=record,
         extra={
             "weight_error": (rows.weight_error / scale[model.post]).float(),
+            "unbiased_error": (rows.unbiased_error / scale[model.post]).float(),
             "resolution": rows.resolution.float(),
             "leak_error": rows.leak_error.float(),
             "drive_error": rows.drive_error.float(),
@@ -155,6 +173,7 @@ def run_graph_varpro(
         "n_search_samples": fitted.x.shape[1],
         "n_knots": hats.size,
         "held_out_error": search.best_error,
+        **numbers,
     }
 
 

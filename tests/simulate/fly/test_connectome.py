@@ -113,6 +113,19 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
         compile_connectome(1)
 
 
+def test_a_missing_file_is_named_with_what_brings_it_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Emptied:
+        def locate_file(self, name: str) -> Path:
+            return tmp_path / name
+
+    monkeypatch.setattr(connectome, "distribution", lambda name: Emptied())
+
+    with pytest.raises(FileNotFoundError, match=r"json does not exist; .*flyvis==1\.2\.0"):
+        connectome.compile_connectome(1)
+
+
 def test_an_altered_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "connectome.json"
     path.write_bytes(connectome.connectome_file().read_bytes() + b" ")

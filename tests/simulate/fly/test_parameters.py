@@ -96,6 +96,31 @@ def test_a_checkpoint_of_another_architecture_is_refused(
         biophysics(config, eye, generator=generator())
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("nodes_bias", float("nan"), "nodes_bias has 1 values that are not finite"),
+        (
+            "nodes_time_const",
+            -0.02,
+            r"nodes_time_const goes down to -0\.02 s, expected times above",
+        ),
+    ],
+)
+def test_a_checkpoint_with_impossible_values_is_refused(
+    tmp_path: Path, eye: Connectome, name: str, value: float, message: str
+) -> None:
+    path, tensors = tmp_path / "chkpt", untrained(eye)
+    tensors[name] = tensors[name].clone()
+    tensors[name][3] = value
+    torch.save({"network": tensors}, path)
+
+    with pytest.raises(ValueError, match=message):
+        biophysics(
+            PretrainedParameters(kind="pretrained", path=str(path)), eye, generator=generator()
+        )
+
+
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, eye: Connectome) -> None:
     text, other = tmp_path / "text", tmp_path / "other"
     text.write_text("no checkpoint")

@@ -89,6 +89,27 @@ def test_the_truth_gives_the_stored_drift_under_every_perturbation(
     np.testing.assert_allclose(recording.drift(), drift, atol=1e-4)
 
 
+def test_silent_edges_are_those_of_a_test_recording_of_the_same_network(
+    tmp_path: Path, fly
+) -> None:
+    whole = record(fly(), tmp_path / "test.zarr", test=True)
+    half = record(fly(), tmp_path / "ablated.zarr", test=True, ablation=0.5)
+    before, after = (open_truth(each.path) for each in (whole, half))
+    assert before is not None and after is not None and half.graph is not None
+    silent = after["is_ablated_edge"].values
+    weight, tau, rest = dense(half)
+    light, v = half.external_input(), half.activity().astype(np.float64)
+    assert light is not None
+
+    assert 0.49 < silent.mean() < 0.51
+    np.testing.assert_array_equal(after["weight"], np.where(silent, 0, before["weight"]))
+    np.testing.assert_array_equal(whole.external_input(), light)
+    drift = (-v + rest + np.maximum(v, 0) @ weight.T + light) / tau
+    np.testing.assert_allclose(half.drift(), drift, atol=1e-4)
+    with pytest.raises(ValueError, match=r"ablation = 0\.5 is for a test recording"):
+        record(fly(), tmp_path / "no.zarr", ablation=0.5)
+
+
 def test_what_a_model_is_given_does_not_tell_real_edges_from_null_ones(
     tmp_path: Path, fly
 ) -> None:

@@ -1,0 +1,170 @@
+"""Weights of a model on given edges, beside the true ones. Axes: E edges.
+
+Ceilings are what a fit without bias would reach on average. Of the R² of all weights: the one that
+follows from their standard errors, where a weight that the data do not decide stays at zero and is
+wrong by itself. Of the R² of the identifiable ones: that of the Cramér-Rao bound, the smallest
+standard errors of any unbiased estimate from this target. A prior may do better than the bound.
+"""
+
+__all__ = ["EdgeQuality", "edge_quality", "weights_dataset"]
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Bool, Float
+
+from neuralgnn.analyse.fly.correction import Constants
+from neuralgnn.analyse.fly.scores import Metrics, auroc, ceiling_r2, line_scores, r2
+from neuralgnn.analyse.labels import about
+from neuralgnn.data.graph import Graph
+from neuralgnn.models.sparse import AffineGNN, SparseGNN
+
+_RESOLVED = 0.5  # share of a weight that the data decide, above which it counts as identifiable
+_SEED = 0  # of the errors drawn for the ceiling of the area under the ROC curve
+
+
+@dataclass(frozen=True)
+class EdgeQuality:
+    """What a fit says of its own weights, in the scale of the fly's equation.
+
+    Attributes:
+        error: Standard error; NaN where the trainer gives none.
+        unbiased_error: The same without prior (Cramér-Rao).
+        resolution: Share of the weight that the data decide, 0 .. 1.
+    """
+
+    error: Float[np.ndarray, " E"]
+    unbiased_error: Float[np.ndarray, " E"]
+    resolution: Float[np.ndarray, " E"]
+
+    @property
+    def known(self) -> Bool[np.ndarray, " E"]:
+        """Edges whose weight the data decide."""
+        return self.resolution > _RESOLVED
+
+    def expected_error(self, true: Float[np.ndarray, " E"]) -> Float[np.ndarray, " E"]:
+        """Errors to be expected: what the data do not decide stays at zero."""
+        return np.where(self.known & np.isfinite(self.error), self.error, np.abs(true))
+
+
+def edge_quality(model: SparseGNN, graph: Graph, extra: Mapping[str, Any]) -> EdgeQuality:
+    """Takes what a fit says of its weights to the scale of the fly's equation.
+
+    Args:
+        model: The model.
+        graph: Its edges.
+        extra: ``weight_error``, ``unbiased_error`` and ``resolution`` of every edge, if known.
+    """
+    unknown = np.full(graph.n_edges, np.nan)
+    if "weight_error" not in extra or not isinstance(model, AffineGNN):
+        return EdgeQuality(unknown, unknown, np.ones(graph.n_edges))
+    _, leak, gain = model.embedding.detach().cpu().double().numpy().T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = np.abs(gain / leak)[graph.post]
+    errors = (
+        extra[name].double().numpy() * scale if name in extra else unknown
+        for name in ("weight_error", "unbiased_error")
+    )
+    return EdgeQuality(*errors, extra["resolution"].double().numpy())
+
+
+def weights_dataset(
+    graph: Graph,
+    own: Constants,
+    published: Constants,
+    true: Constants | None,
+    truth: xr.Dataset | None,
+    quality: EdgeQuality,
+) -> tuple[xr.Dataset, Metrics, Metrics]:
+    """Weights as stored, scores, and the ceilings of scores.
+
+    Args:
+        graph: The edges.
+        own: Weights that the model implies.
+        published: The same by the published correction.
+        true: True ones.
+        truth: ``is_null_edge(edge)`` where there are null edges.
+        quality: What the fit says of its weights.
+    """
+    columns = {
+        "pre": (graph.pre, "sending neuron"),
+        "post": (graph.post, "receiving neuron"),
+        "learned_weight": (own.weight, "learned weight"),
+        "published_weight": (published.weight, "learned weight, published correction"),
+        "standard_error": (quality.error, "standard error of the learned weight"),
+        "unbiased_error": (quality.unbiased_error, "standard error without prior"),
+        "resolution": (quality.resolution, "share of the weight that the data decide"),
+    }
+    known = quality.known
+    metrics: Metrics = {"weights_identifiable_share": float(known.mean())}
+    ceilings: Metrics = {}
+    if true is not None and truth is not None:
+        columns["true_weight"] = (true.weight, "true weight")
+        metrics |= _scores(own, published, true, known)
+        ceilings["weights_r2"] = ceiling_r2(quality.expected_error(true.weight), true.weight)
+        bound = quality.unbiased_error[known]
+        if np.isfinite(bound).all():
+            ceilings["weights_r2_identifiable"] = ceiling_r2(bound, true.weight[known])
+        if "is_null_edge" in truth and truth["is_null_edge"].values.any():
+            null = truth["is_null_edge"].values.astype(bool)
+            found, most = _null_scores(own.weight, true.weight, null, quality)
+            metrics, ceilings = metrics | found, ceilings | most
+    dataset = xr.Dataset(
+        {
+            name: ("edge", values.astype(np.int32 if name in ("pre", "post") else np.float32))
+            for name, (values, _) in columns.items()
+        }
+    )
+    for name, (_, title) in columns.items():
+        dataset[name].attrs = about(title, "1")
+    scores = {name: value for name, value in metrics.items() if np.isfinite(value)}
+    return dataset.assign_attrs(scores), metrics, ceilings
+
+
+def _scores(
+    own: Constants, published: Constants, true: Constants, known: Bool[np.ndarray, " E"]
+) -> Metrics:
+    pearson2, slope = line_scores(own.weight, true.weight)
+    line = line_scores(published.weight, true.weight, drop_outliers=True)
+    return {
+        "weights_r2": r2(own.weight, true.weight),
+        "weights_pearson2": pearson2,
+        "weights_slope": slope,
+        "weights_r2_identifiable": r2(own.weight[known], true.weight[known]),
+        "weights_r2_published_correction": line[0],
+        "weights_slope_published_correction": line[1],
+    }
+
+
+def _null_scores(
+    learned: Float[np.ndarray, " E"],
+    true: Float[np.ndarray, " E"],
+    null: Bool[np.ndarray, " E"],
+    quality: EdgeQuality,
+) -> tuple[Metrics, Metrics]:
+    """How well null edges are told from real ones, and how well they could be.
+
+    Real edges of weight zero are left out: they are told from null ones by nothing.
+    """
+    considered = (true != 0) | null
+    decided = considered & quality.known
+    size = np.abs(learned)
+    metrics = {
+        "weights_r2_real_edges": r2(learned[~null], true[~null]),
+        "weights_auroc_null": auroc(size[considered], ~null[considered]),
+        "weights_auroc_null_identifiable": auroc(size[decided], ~null[decided]),
+    }
+    if not np.isfinite(quality.error[quality.known]).all():
+        return metrics, {}
+    noise = np.random.default_rng(_SEED).standard_normal(len(true))
+    # A prior towards zero leaves the decided share of a weight, and of its error.
+    share = quality.resolution
+    spread = np.where(np.isfinite(quality.error), quality.error, 0.0) * np.sqrt(share)
+    best = np.abs(share * true + spread * noise)
+    return metrics, {
+        "weights_auroc_null": auroc(best[considered], ~null[considered]),
+        "weights_auroc_null_identifiable": auroc(best[decided], ~null[decided]),
+    }

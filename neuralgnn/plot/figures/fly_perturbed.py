@@ -1,0 +1,141 @@
+"""The fly on graphs that are wrong, and under measurement noise: scores against how wrong."""
+
+__all__ = ["figure"]
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from neuralgnn.plot.figures.data import FigureData, select
+from neuralgnn.plot.style import DOUBLE_COLUMN, axes_mm, letter_panel, sheet, style, type_color
+
+_NULL = {0: "fly_005", **{share: f"fly_005_null_{share}" for share in (100, 200, 400)}}
+_SHARES = (2, 5, 10, 20)
+_REMOVED = {0: "fly_005", **{share: f"fly_005_removed_{share:02d}" for share in _SHARES}}
+_REMOVED_TOO = {share: f"fly_005_removed_{share:02d}_published" for share in _SHARES}
+_MEASURED = {0: "fly_005", **{k / 100: f"fly_005_measured_{k:03d}" for k in (2, 5, 10)}}
+_KNOWN_NOISE = {place: name for place, name in _MEASURED.items() if place}
+_PUBLISHED = "weights_r2_published_correction"
+_WORST = -0.3
+_SMALLEST = 1e-7  # on logarithmic axes
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """One metric of several experiments.
+
+    Args:
+        label: What it is.
+        experiments: Experiments by their place on the horizontal axis.
+        metric: Name of the metric.
+        fit: Name of the fit.
+    """
+
+    label: str
+    experiments: dict[Any, str]
+    metric: str = "weights_r2"
+    fit: str = "varpro"
+
+
+@style()
+def figure(data: FigureData) -> Figure:
+    """Draws panels a to d; see ``FIGURES["fly_perturbed"]``.
+
+    Args:
+        data: ``metrics``: rows with ``experiment``, ``fit``, ``metric``, ``value``,
+            ``published`` and ``ceiling``.
+
+    Raises:
+        ValueError: If no experiment of the figure is in the table.
+    """
+    rows = list(select(data, "metrics"))
+    known = {str(row["experiment"]) for row in rows}
+    wanted = {*_NULL.values(), *_REMOVED.values(), *_REMOVED_TOO.values(), *_MEASURED.values()}
+    if not known & wanted:
+        raise ValueError(
+            f"figure fly_perturbed shows {', '.join(sorted(wanted))}; the table has "
+            f"{', '.join(sorted(known)) or 'nothing'}"
+        )
+    page = sheet(DOUBLE_COLUMN, 128.0)
+    axes = [axes_mm(page, left, top, 66.0, 42.0) for top in (8.0, 72.0) for left in (18.0, 108.0)]
+    panels = [
+        ("null edges added [%]", False, [
+            _Curve("all edges", _NULL),
+            _Curve("edges that are determined", _NULL, "weights_r2_identifiable"),
+        ]),
+        ("null edges added [%]", True, [
+            _Curve("all edges", _NULL, "weights_auroc_null"),
+            _Curve("edges that are determined", _NULL, "weights_auroc_null_identifiable"),
+        ]),
+        ("edges removed [%]", False, [
+            _Curve("from the model", _REMOVED),
+            _Curve("from model and simulation", _REMOVED_TOO),
+        ]),
+        ("measurement noise", False, [
+            _Curve("drift, as published", _MEASURED),
+            _Curve("finite difference", _MEASURED, fit="varpro_recorded"),
+            _Curve("the same, noise level known", _KNOWN_NOISE, fit="varpro_known_noise"),
+        ]),
+    ]  # fmt: skip
+    for ax, (name, inverted, curves) in zip(axes, panels, strict=True):
+        ax.set_xlabel(name)
+        _draw(ax, rows, curves, inverted=inverted)
+    for ax, letter in zip(axes, "abcd", strict=True):
+        letter_panel(ax, letter, left=12.0)
+    return page
+
+
+def _draw(ax: Axes, rows: Sequence[Any], curves: Sequence[_Curve], *, inverted: bool) -> None:
+    """Draws curves with their ceilings and the published values; inverted: one minus them."""
+    published: dict[Any, float] = {}
+    for number, curve in enumerate(curves):
+        found = {
+            place: _values(rows, experiment, curve)
+            for place, experiment in curve.experiments.items()
+        }
+        found = {place: values for place, values in found.items() if values["value"]}
+        for place, experiment in curve.experiments.items():
+            plain = _Curve(curve.label, curve.experiments, _PUBLISHED, curve.fit)
+            if known := _values(rows, experiment, plain)["published"]:
+                published[place] = known[0]
+        color, places = type_color(number), list(found)
+        mean = [float(np.mean(found[place]["value"])) for place in places]
+        ax.plot(places, _shown(mean, inverted), color=color, marker="o", ms=3, lw=0.9,
+                label=curve.label)  # fmt: skip
+        limits = {p: found[p]["ceiling"][0] for p in places if found[p]["ceiling"]}
+        ax.plot(list(limits), _shown(list(limits.values()), inverted), color=color, lw=0.6,
+                ls=(0, (4, 2)), zorder=1)  # fmt: skip
+    if inverted:
+        ax.set_yscale("log")
+        ax.set_ylabel("1 − AUROC")
+    else:
+        ax.plot(list(published), list(published.values()), ls="", marker="D", ms=4, mfc="none",
+                mec="0.35", label="published", clip_on=False)  # fmt: skip
+        ax.set_ylabel("$R^2$ of the weights")
+        lowest = min(0.5, *published.values(), ax.get_ylim()[0])
+        ax.set_ylim(max(lowest, _WORST), 1.01)  # how bad a useless model is does not matter
+    places = {place for curve in curves for place in curve.experiments}
+    ax.set_xticks(sorted(places))
+    ax.plot([], [], color="0.5", lw=0.6, ls=(0, (4, 2)), label="limit of the data")
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=5.5)
+
+
+def _shown(values: Sequence[float], inverted: bool) -> list[float]:
+    return [max(1 - value, _SMALLEST) for value in values] if inverted else list(values)
+
+
+def _values(rows: Sequence[Any], experiment: str, curve: _Curve) -> dict[str, list[float]]:
+    """Value, ceiling and published value of every seed that has them."""
+    chosen = [
+        row
+        for row in rows
+        if (row["experiment"], row["fit"], row["metric"]) == (experiment, curve.fit, curve.metric)
+    ]
+    return {
+        key: [float(row[key]) for row in chosen if row[key] not in (None, "")]
+        for key in ("value", "ceiling", "published")
+    }

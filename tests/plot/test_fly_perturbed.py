@@ -1,0 +1,42 @@
+"""Scores of wrong graphs and noisy recordings: what the figure takes from the table."""
+
+import pytest
+
+from neuralgnn.plot.figures import FIGURES
+
+FIGURE = FIGURES["fly_perturbed"]
+
+
+def row(experiment: str, metric: str, value: float, **more) -> dict[str, object]:
+    blank = {"published": "", "ceiling": ""}
+    about = {"experiment": experiment, "fit": "varpro", "metric": metric, "value": value}
+    return about | blank | more
+
+
+TABLE = [
+    row("fly_005", "weights_r2", 0.99, ceiling=0.995),
+    row("fly_005_null_100", "weights_r2", 0.97),
+    row("fly_005_null_100", "weights_r2", 0.95),
+    row("fly_005_null_100", "weights_r2_published_correction", 0.98, published=0.9754),
+    row("fly_005_null_400", "weights_auroc_null", 0.9999),
+    row("fly_005_removed_20_published", "weights_r2", 0.8),
+    row("fly_005_measured_010", "weights_r2", -40.0),
+]
+
+
+def test_every_experiment_stands_at_its_place_with_the_mean_over_seeds() -> None:
+    axes = FIGURE.function({"metrics": TABLE}).axes
+    lines = {line.get_label(): line for line in axes[0].lines}
+    auroc = {line.get_label(): line for line in axes[1].lines}
+    removed = {line.get_label(): line for line in axes[2].lines}
+
+    assert lines["all edges"].get_xydata().tolist() == [[0, 0.99], [100, 0.96]]
+    assert lines["published"].get_xydata().tolist() == [[100, 0.9754]]
+    assert auroc["all edges"].get_ydata() == pytest.approx([1e-4])
+    assert removed["from model and simulation"].get_xydata().tolist() == [[20, 0.8]]
+    assert axes[3].get_ylim()[0] == pytest.approx(-0.3)
+
+
+def test_a_table_of_other_experiments_is_refused() -> None:
+    with pytest.raises(ValueError, match="the table has fig_2"):
+        FIGURE.function({"metrics": [row("fig_2", "weights_r2", 1.0)]})
