@@ -61,10 +61,10 @@ def test_a_workflow_that_is_killed_again_and_again_ends_in_the_same_bytes(
 ) -> None:
     rng, killed = np.random.default_rng(2), 0
     for _ in range(6):
-        process = start("--rerun-incomplete", folder=tmp_path)
-        time.sleep(rng.uniform(4, 30))
-        os.killpg(process.pid, signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
+        with start("--rerun-incomplete", folder=tmp_path) as process:
+            time.sleep(rng.uniform(4, 30))
+            os.killpg(process.pid, signal.SIGKILL)
+        killed += process.returncode == -signal.SIGKILL
         snakemake("--unlock", folder=tmp_path, config=CONFIG)
 
     run = snakemake("--rerun-incomplete", folder=tmp_path, config=CONFIG)
