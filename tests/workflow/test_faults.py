@@ -117,13 +117,13 @@ def set_clock(path: Path, *, days: float) -> None:
         os.utime(each, (moment, moment))
 
 
-@pytest.mark.parametrize("days", [-10_000, 10_000])
-def test_results_of_another_time_are_still_results(
-    days: float, tiny: Path, tmp_path: Path, snakemake: Run
+def test_results_from_the_future_are_still_results(
+    tiny: Path, tmp_path: Path, snakemake: Run
 ) -> None:
+    """Those older than the program are made again: Snakemake takes the program for changed."""
     folder = tmp_path / "copy"
     shutil.copytree(tiny, folder)
-    set_clock(folder / "results", days=days)
+    set_clock(folder / "results", days=10_000)
 
     run = snakemake("--dry-run", folder=folder, config=CONFIG)
 
