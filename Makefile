@@ -38,8 +38,8 @@ test-slurm: $(READY) ## the workflow on a real one-node SLURM, started and stopp
 	.ci/slurm
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slurm tests/slurm
 
-test-faults: $(READY) ## mutated settings, at length
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m faults tests/faults
+test-faults: $(READY) ## kills, full disks, damaged files and mutated settings, at length (20 minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m faults tests/faults tests/workflow
 
 lint: $(READY) ## format, lint, types, layers; changes nothing
 	$(BIN)/ruff format --check .

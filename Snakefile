@@ -23,8 +23,15 @@ report: "workflow/report/workflow.rst"
 
 
 onsuccess:
-    if Path(REPORT).is_file():
-        print(f"The report: {Path(REPORT).resolve()}")
+    print(run_summary(Path(RESULTS), since=STARTED))
+
+
+onerror:
+    if "clock skew" in Path(log).read_text():
+        print(
+            f"The clock was set back: some files in {RESULTS} are from the future. Give them the "
+            f"present time, then start again: find {RESULTS} -newermt now -exec touch {{}} +"
+        )
 
 
 rule all:

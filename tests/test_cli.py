@@ -9,6 +9,7 @@ import zarr
 
 from neuralgnn.cli import main
 from neuralgnn.data import recording_from_array
+from neuralgnn.plot.origin import read_origin
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENT = str(ROOT / "config/experiments/fig_2.yaml")
@@ -73,9 +74,14 @@ def test_one_s_own_array_becomes_a_fit_with_numbers_and_pictures(
     for picture in ("overview", "rollout", "identifiability"):
         assert (out / "figures" / f"{picture}.png").is_file()
 
-    assert main(["figure", "supp_2", str(out), "--out", str(tmp_path / "mine")]) == 0
+    given = ["figure", "supp_2", str(out), "--out", str(tmp_path / "mine")]
+    assert main([*given, "--set", 'plot.truth_color="#aa3355"', "--set", "plot.dpi=60"]) == 0
     assert (tmp_path / "mine.pdf").is_file()
+    origin = read_origin(tmp_path / "mine.png")
+    assert origin is not None and origin["config"]["truth_color"] == "#aa3355"
     capsys.readouterr()
+    assert main([*given, "--set", "plot.truth_color=red"]) == 2
+    assert 'found "red"; allowed: a colour "#rrggbb", or a grey' in capsys.readouterr().err
     for name in ("model.pt", "analysis/weights.zarr", "figures/overview.png", "metrics.json", ""):
         assert main(["inspect", str(out / name)]) == 0
         assert '"n_coefficients": [' in capsys.readouterr().out.replace("\n      ", ""), name

@@ -29,7 +29,8 @@ from neuralgnn.config.errors import ConfigError
 from neuralgnn.config.experiment import ExperimentConfig, WorkflowConfig
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.config.inherit import read_experiment
-from neuralgnn.config.load import load_experiment, load_fit, load_workflow
+from neuralgnn.config.load import load_experiment, load_fit, load_workflow, parse
+from neuralgnn.config.plot import PlotConfig
 from neuralgnn.config.source import read_yaml
 from neuralgnn.plot.figures import FIGURES
 from neuralgnn.steps.folders import FitFolder
@@ -92,7 +93,11 @@ def figure(given: Namespace) -> None:
     from neuralgnn.steps.alone import figure_alone
 
     stem = given.out or given.folder / "figures" / given.name
-    figure_alone(given.name, FitFolder(given.folder), stem, recording=given.recording)
+    values = {key.removeprefix("plot."): value for key, value in _overrides(given.set).items()}
+    plot = parse(
+        PlotConfig, values, place=lambda keys: _origin(".".join(("plot", *map(str, keys))))
+    )
+    figure_alone(given.name, FitFolder(given.folder), stem, recording=given.recording, plot=plot)
     _say(f"{stem}.pdf\n{stem}.png")
 
 

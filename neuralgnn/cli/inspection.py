@@ -13,7 +13,8 @@ from neuralgnn.data.recording import open_recording, open_truth
 from neuralgnn.data.store import open_dataset, read_json
 from neuralgnn.plot.origin import read_origin
 from neuralgnn.report.page import origin_of_page
-from neuralgnn.steps.table import origin_of, read_table
+from neuralgnn.steps.folders import origin_of
+from neuralgnn.steps.table import read_table
 
 _LONG = ("versions", "sources", "fits", "config_digests", "config")
 
@@ -21,8 +22,8 @@ _LONG = ("versions", "sources", "fits", "config_digests", "config")
 def describe_path(path: Path) -> str:
     """Says what a file or folder is and where it comes from.
 
-    Known are recordings, stores of an analysis, models, figures, tables, the report, JSON files
-    and folders of a fit.
+    Known are recordings, stores of an analysis, models, figures, movies, tables, the history of a
+    fit, the report, JSON files and folders of a fit.
 
     Raises:
         FileNotFoundError: If there is nothing.
@@ -32,8 +33,9 @@ def describe_path(path: Path) -> str:
         raise FileNotFoundError(f"{path} does not exist")
     if path.suffix == ".pt":
         return _describe_model(path)
-    if path.suffix in (".png", ".pdf"):
-        return "\n".join(["figure", *_origin(read_origin(path))])
+    if path.suffix in (".png", ".pdf", ".gif"):
+        kind = "movie" if path.suffix == ".gif" else "figure"
+        return "\n".join([kind, *_origin(read_origin(path))])
     if path.suffix == ".csv":
         return _describe_table(path)
     if path.suffix == ".html":
@@ -74,23 +76,30 @@ def _describe_recording(path: Path) -> str:
 
 
 def _describe_model(path: Path) -> str:
-    from neuralgnn.models.checkpoint import load_model
+    from neuralgnn.models.checkpoint import load_model, load_sparse_model, read_checkpoint
 
-    model, about = load_model(path)
+    on_graph = "model" in read_checkpoint(path)
+    model, about = load_sparse_model(path) if on_graph else load_model(path)
+    origin, training = dict(about["provenance"]), path.with_name("training.json")
+    if "run" not in origin and training.is_file():  # a checkpoint of the fit beside it
+        origin["run"] = read_json(training).get("provenance", {}).get("run")
     sizes = [f"  {name}: {tuple(value.shape)}" for name, value in model.state_dict().items()]
     settings = json.dumps(dict(model.arguments), indent=2, default=str)
-    return "\n".join(
-        [f"model after step {about['step']}", settings, *sizes, *_origin(about["provenance"])]
-    )
+    return "\n".join([f"model after step {about['step']}", settings, *sizes, *_origin(origin)])
 
 
 def _describe_table(path: Path) -> str:
+    about, training = origin_of(path), path.with_name("training.json")
+    if path.name == "history.csv" and training.is_file():
+        return "\n".join(["history of a fit", *_origin(read_json(training).get("provenance"))])
+    origin = _origin(read_json(about) if about.is_file() else None)
+    if path.stem.endswith("_summary"):
+        return "\n".join(["table with a row for each fit", *origin])
     rows = read_table(path)
     fits = sorted({(row["experiment"], row["fit"], row["seed"]) for row in rows})
     lines = [f"table of {len(rows)} numbers of {len(fits)} fits"]
     lines += [f"  {experiment}, {fit}, seed {seed}" for experiment, fit, seed in fits]
-    about = origin_of(path)
-    return "\n".join([*lines, *_origin(read_json(about) if about.is_file() else None)])
+    return "\n".join([*lines, *origin])
 
 
 def _origin(about: Mapping[str, Any] | None, **more: Any) -> list[str]:

@@ -109,7 +109,11 @@ def _simulate(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
     command.add_argument("experiment", type=Path, help="experiment file (YAML)")
     command.add_argument("--out", type=Path, required=True, help="folder; gets activity.zarr")
     command.add_argument("--seed", type=int, default=42, help="seed (default: 42)")
-    command.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default: cpu")
+    command.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        help="where to compute (default: as the experiment says)",
+    )
     _add_set(command, "simulation.n_frames=5000")
     command.set_defaults(run=commands.simulate)
 
@@ -172,6 +176,7 @@ def _figure(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     command.add_argument("folder", type=Path, help="folder of a fit")
     command.add_argument("--out", type=Path, help="path without suffix (default: in FOLDER)")
     command.add_argument("--recording", type=Path, help="default: the one that was fitted")
+    _add_set(command, "plot.dpi=150")
     command.set_defaults(run=commands.figure)
 
 

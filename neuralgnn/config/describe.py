@@ -8,6 +8,8 @@ __all__ = ["child", "describe", "properties", "resolve"]
 import json
 from typing import Any
 
+from neuralgnn.config.base import COLOR
+
 Node = dict[str, Any]
 
 _BOUNDS = (
@@ -47,6 +49,8 @@ def describe(node: Node, schema: Node) -> str:
         return f"a list of {'mappings' if item == 'a mapping' else item}{least}"
     if kind == "object" or "properties" in node:
         return "a mapping, not empty" if node.get("minProperties") else "a mapping"
+    if kind == "string" and node.get("pattern") == COLOR:
+        return 'a colour "#rrggbb", or a grey from "0" to "1"'
     if kind == "string" and "pattern" in node:
         return "a name of small letters, digits and _, starting with a letter"
     if kind == "string" and node.get("minLength"):

@@ -18,6 +18,7 @@ from neuralgnn.config.analysis import AnalysisConfig
 from neuralgnn.config.base import Name, Section, Seed
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.config.fly import FlyConfig
+from neuralgnn.config.plot import PlotConfig
 from neuralgnn.config.simulation import SimulationConfig
 
 Item = TypeVar("Item")
@@ -82,6 +83,7 @@ _TARGETS = frozenset(
         "simulate_fly",
         "train",
         "train_all",
+        "train_part",
         "select",
         "analyse",
         "analyse_all",
@@ -192,6 +194,8 @@ class WorkflowConfig(Collection):
 
     results: Annotated[str, Field(min_length=1), AfterValidator(_folder)] = "results"
     """Folder that everything is written to."""
+    plot: PlotConfig = PlotConfig()
+    """How figures look; a change draws them anew and computes nothing."""
     collections: dict[Name, Collection] = {}
     """Further parts by name; an experiment may be in several, its jobs run once."""
     overrides: dict[Annotated[str, Field(min_length=1)], object] = {}

@@ -27,6 +27,7 @@ from pydantic import (
 
 from neuralgnn.config.base import Section, Seed
 from neuralgnn.config.graph_fit import GraphSgdConfig, GraphVarproConfig
+from neuralgnn.config.scatter import Plan, ScatterConfig
 
 
 class DriftTarget(Section):
@@ -161,6 +162,8 @@ class VarproConfig(Section):
     """How connections are dropped in the end; null: all pairs keep a weight."""
     field: FieldFitConfig = FieldFitConfig()
     """How the model's field is fitted, if it has one."""
+    scatter: ScatterConfig = ScatterConfig()
+    """How the fit of a large network is cut into jobs of the workflow; the result is the same."""
 
 
 class SgdConfig(Section):
@@ -216,6 +219,19 @@ class FitConfig(Section):
     """Where to compute; `auto` takes CUDA when there is one."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] | None = None
     """Seeds of the experiment that this fit runs for; null: all."""
+
+    def scatter_plan(self, n_neurons: int) -> Plan | None:
+        """What the fit of a network is cut into; None: it is made in one job.
+
+        Args:
+            n_neurons: Number of neurons of the recording.
+        """
+        trainer = self.trainer
+        if trainer.kind != "varpro" or self.model.transfer_input != "activity":
+            return None
+        if n_neurons <= trainer.scatter.above or trainer.sparse is not None:
+            return None
+        return Plan(trainer.scatter.n_stretches, trainer.scatter.n_row_blocks)
 
     @model_validator(mode="after")
     def _supported(self) -> Self:

@@ -325,6 +325,9 @@ class SimulationConfig(Section):
     """What drives neurons from outside; fits do not see it."""
     record_drift: bool = False
     """Also store the noise-free right-hand side; needed by fits with target `drift`."""
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
+    """Where to compute; `auto` takes CUDA when there is one. Rounding differs between the two, so
+    a chaotic network takes another path on each."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -10,6 +10,7 @@ import numpy as np
 import zarr
 
 from neuralgnn.data.provenance import provenance
+from neuralgnn.data.scratch import only_writer
 from neuralgnn.data.writer import RecordingWriter
 
 
@@ -36,6 +37,7 @@ def import_recording(
         FileNotFoundError: If ``source`` does not exist.
         ValueError: If it cannot be read, has no such array, wrong axes or values that are not
             finite.
+        OSError: If the disk has too little room, or another process writes the store.
     """
     orders = {"time,neuron": False, "neuron,time": True}
     if dims not in orders:
@@ -49,18 +51,20 @@ def import_recording(
         )
     n_frames, n_neurons = values.shape[::-1] if orders[dims] else values.shape
     about = provenance(stamp=False, source=source.name)
-    writer = RecordingWriter(
-        path,
-        n_frames=n_frames,
-        n_neurons=n_neurons,
-        dt=dt,
-        attrs={"provenance": about},
-        time_unit=time_unit,
-    )
-    for start in range(0, n_frames, writer.shard_frames):
-        rows = slice(start, start + writer.shard_frames)
-        writer.append(np.asarray(values[:, rows]).T if orders[dims] else np.asarray(values[rows]))
-    writer.close()
+    with only_writer(Path(path)):
+        writer = RecordingWriter(
+            path,
+            n_frames=n_frames,
+            n_neurons=n_neurons,
+            dt=dt,
+            attrs={"provenance": about},
+            time_unit=time_unit,
+        )
+        for start in range(0, n_frames, writer.shard_frames):
+            rows = slice(start, start + writer.shard_frames)
+            found = values[:, rows] if orders[dims] else values[rows]
+            writer.append(np.asarray(found).T if orders[dims] else np.asarray(found))
+        writer.close()
 
 
 def open_array(source: Path, *, key: str | None = None) -> np.ndarray | zarr.Array:

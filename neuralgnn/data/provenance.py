@@ -1,13 +1,13 @@
 """Where a result comes from: code, versions, settings. Independent of host and folder."""
 
-__all__ = ["code_digest", "digest", "plain", "provenance"]
+__all__ = ["PACKAGES", "code_digest", "digest", "plain", "provenance"]
 
 import hashlib
 import json
 import math
+import os
 import subprocess
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -17,7 +17,16 @@ from typing import Any
 
 import numpy as np
 
-_PACKAGES = ("neuralgnn", "numpy", "torch", "zarr", "xarray")
+from neuralgnn.data.cost import run_record
+
+PACKAGES = (
+    *("neuralgnn", "torch", "numpy", "scipy", "xarray", "zarr", "pydantic", "pyyaml"),
+    *("scikit-learn", "umap-learn", "matplotlib", "pillow", "tqdm", "jaxtyping", "jinja2"),
+    *("tensorboard", "snakemake", "snakemake-executor-plugin-slurm"),
+)
+"""Packages whose versions a result names: this one and all that it is pinned to."""
+REVISION = "NEURALGNN_REVISION"
+"""Environment variable that says the revision where the code lies outside its repository."""
 
 
 def provenance(
@@ -27,23 +36,24 @@ def provenance(
 
     Args:
         config: Settings that made the result.
-        stamp: Whether to add the time of day; never inside a store, whose bytes follow from
-            settings and code alone.
+        stamp: Whether to add how it was made (``run``); not where the record has to be the same
+            for the same settings and code, as in what a killed run is continued from.
         **more: Further entries.
 
     Returns:
         Entries ``versions``, ``revision`` (null outside a git checkout), ``config``,
-        ``config_digest``, with ``stamp`` also ``created`` (UTC), and those of ``more``.
+        ``config_digest``, with ``stamp`` also ``run`` (see
+        :func:`neuralgnn.data.cost.run_record`), and those of ``more``.
     """
     config = plain(dict(config or {}))
     record = {
-        "versions": {name: _version(name) for name in _PACKAGES} | {"python": python_version()},
+        "versions": {name: _version(name) for name in PACKAGES} | {"python": python_version()},
         "revision": _revision(),
         "config": config,
         "config_digest": digest(config),
     }
     if stamp:
-        record["created"] = datetime.now(UTC).isoformat(timespec="seconds")
+        record["run"] = run_record()
     return record | plain(more)
 
 
@@ -100,7 +110,7 @@ def _version(package: str) -> str | None:
 def _revision() -> str | None:
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():  # installed: a repository further up would be another's
-        return None
+        return os.environ.get(REVISION) or None
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
         run = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)

@@ -3,6 +3,8 @@
 A store is a zarr 3 folder that xarray reads. Its root attributes carry ``format``, ``complete``
 and ``seal``: for each array the number of chunk files, their bytes, and digests of its metadata
 and, but for recordings, of its content; ``attributes_sha256`` covers the attributes themselves.
+The entry ``run`` of its provenance says how the store was made (command, time, memory) and has a
+digest of its own: everything else follows from settings and code, and is the same in every run.
 zarr takes a missing chunk for fill values and a changed digit of its metadata for the truth; the
 seal turns both into errors when the store is opened.
 """
@@ -18,6 +20,7 @@ __all__ = [
     "read_json",
     "save_dataset",
     "seal_group",
+    "stored_content",
     "write_dataset",
     "write_json",
 ]
@@ -33,6 +36,7 @@ import xarray as xr
 import zarr
 from zarr.codecs import ZstdCodec
 
+from neuralgnn.data.cost import run_record
 from neuralgnn.data.provenance import digest, plain, provenance
 from neuralgnn.data.scratch import scratch_folder
 
@@ -42,7 +46,7 @@ _DIGEST = "attributes_sha256"
 
 
 def save_dataset(
-    dataset: xr.Dataset, path: str | Path, *, config: Mapping[str, Any] | None = None
+    dataset: xr.Dataset, path: str | Path, *, config: Mapping[str, Any] | None = None, **more: Any
 ) -> None:
     """Writes a dataset as a zarr store that appears whole or not at all.
 
@@ -50,13 +54,15 @@ def save_dataset(
         dataset: What to store; coordinates and attributes are kept.
         path: Folder of the store; an empty folder or an older store there is replaced.
         config: Settings that made the numbers, for the store's provenance.
+        **more: Further entries of the provenance.
 
     Raises:
         FileExistsError: If ``path`` is a folder with anything but a store in it.
     """
     with atomic_path(path) as folder:
         write_dataset(dataset, folder)
-        seal_group(folder, {"format": _DATASET, "provenance": provenance(config, stamp=False)})
+        about = provenance(config, stamp=False, **more)
+        seal_group(folder, {"format": _DATASET, "provenance": about})
 
 
 def open_dataset(path: str | Path) -> xr.Dataset:
@@ -132,12 +138,20 @@ def open_group(path: Path, *, kind: str, group: str = "") -> zarr.Group:
     return opened
 
 
-def seal_group(folder: Path, attrs: Mapping[str, Any], *, content: bool = True) -> None:
+def seal_group(
+    folder: Path,
+    attrs: Mapping[str, Any],
+    *,
+    content: bool = True,
+    run: Mapping[str, Any] | None = None,
+) -> None:
     """Marks a group complete: what is in it now is what will be accepted when it is opened.
 
     Args:
         folder: Group whose arrays are all written.
         attrs: Further attributes, ``format`` among them.
+        run: How the group was made, for the provenance among its attributes; None: the step that
+            is going on.
         content: Whether the chunks' bytes belong to the seal, so that all of them are read when
             the group is opened; not for a recording, whose chunks are checked as they are read.
     """
@@ -146,7 +160,30 @@ def seal_group(folder: Path, attrs: Mapping[str, Any], *, content: bool = True) 
     seal = _seal(folder, content=content)
     attrs |= {"format_version": FORMAT_VERSION, "seal": seal, "complete": True}
     attrs.pop(_DIGEST, None)
-    group.attrs.update({**attrs, _DIGEST: digest(attrs)})
+    attrs[_DIGEST] = digest(_lasting(attrs))
+    if isinstance(about := attrs.get("provenance"), dict):
+        made = plain(run or run_record())
+        attrs["provenance"] = {**about, "run": {**made, "sha256": digest(made)}}
+    group.attrs.update(attrs)
+
+
+def stored_content(path: Path) -> dict[str, bytes]:
+    """Files of a store without the entry that says how it was made: equal ones are equal results.
+
+    Args:
+        path: Folder of the store.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    files = {
+        file.relative_to(path).as_posix(): file.read_bytes()
+        for file in path.rglob("*")
+        if file.is_file()
+    }
+    metadata = read_json(path / "zarr.json")
+    metadata["attributes"] = _lasting(metadata["attributes"])
+    return files | {"zarr.json": json.dumps(metadata).encode()}
 
 
 def _seal(folder: Path, *, content: bool) -> dict[str, dict[str, Any]]:
@@ -172,7 +209,7 @@ def _seal(folder: Path, *, content: bool) -> dict[str, dict[str, Any]]:
 
 def _check_seal(folder: Path, attrs: Mapping[str, Any]) -> None:
     attrs = dict(attrs)
-    if attrs.pop(_DIGEST, None) != digest(attrs):
+    if attrs.pop(_DIGEST, None) != digest(_lasting(attrs)) or not _run_is_whole(attrs):
         raise ValueError(_changed(folder / "zarr.json"))
     content = any("content_sha256" in sealed for sealed in attrs["seal"].values())
     found = _seal(folder, content=content)
@@ -187,6 +224,24 @@ def _check_seal(folder: Path, attrs: Mapping[str, Any]) -> None:
         if now != sealed:
             same = now.get("metadata_sha256") == sealed["metadata_sha256"]
             raise ValueError(_changed(folder / name / ("" if same else "zarr.json")))
+
+
+def _lasting(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes that follow from settings and code: all but the run of the provenance."""
+    about = attrs.get("provenance")
+    if not isinstance(about, Mapping):
+        return dict(attrs)
+    return {**attrs, "provenance": {key: about[key] for key in about if key != "run"}}
+
+
+def _run_is_whole(attrs: Mapping[str, Any]) -> bool:
+    """Whether what is said of the run is what was sealed; older stores say nothing of it."""
+    about = attrs.get("provenance")
+    run = about.get("run") if isinstance(about, Mapping) else None
+    if run is None:
+        return True
+    said = dict(run) if isinstance(run, Mapping) else {}
+    return said.pop("sha256", None) == digest(said)
 
 
 def _changed(path: Path) -> str:

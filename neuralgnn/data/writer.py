@@ -9,6 +9,7 @@ __all__ = ["RecordingWriter", "recording_from_array", "shard_length"]
 
 import logging
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import zarr
 from jaxtyping import Num
 from zarr.codecs import Crc32cCodec
 
+from neuralgnn.data.cost import run_record
 from neuralgnn.data.graph import Graph
 from neuralgnn.data.provenance import digest, provenance
 from neuralgnn.data.recording import (
@@ -109,6 +111,7 @@ class RecordingWriter:
         self._partial = self.path.with_name(self.path.name + ".partial")
         self._state_file = self.path.with_name(self.path.name + ".partial.npz")
         self._state_scratch = self._state_file.with_suffix(".tmp")
+        self._began, self._earlier = time.monotonic(), 0.0
         self.resume_frame = 0
         self.resume_state: dict[str, np.ndarray] = {}
         self._digests: list[str] = []
@@ -198,6 +201,7 @@ class RecordingWriter:
             }
             | ({"groups": list(groups)} if groups else {}),
             content=False,
+            run=run_record(began=self._began, earlier=self._earlier),
         )
         put_in_place(self._partial, self.path)
         self._forget_state()
@@ -265,8 +269,8 @@ class RecordingWriter:
         free = shutil.disk_usage(self.path.parent).free
         if needed > free:
             raise OSError(
-                f"{self.path} needs {needed / 2**30:.2f} GiB, but {self.path.parent} has only "
-                f"{free / 2**30:.2f} GiB free; record fewer frames or choose another disk"
+                f"{self.path} needs {_size(needed)}, but {self.path.parent} has only "
+                f"{_size(free)} free; record fewer frames or choose another disk"
             )
 
     def _save_state(self, state: Mapping[str, np.ndarray]) -> None:
@@ -277,6 +281,7 @@ class RecordingWriter:
                 _key=np.array(self._key),
                 _frame=np.array(self.resume_frame),
                 _digests=np.array(self._digests),
+                _seconds=np.array(time.monotonic() - self._began + self._earlier),
                 **state,
             )
         self._state_scratch.replace(self._state_file)
@@ -301,6 +306,7 @@ class RecordingWriter:
             return False
         self.resume_frame = int(state.pop("_frame"))
         self._digests = state.pop("_digests").tolist()
+        self._earlier = float(state.pop("_seconds", 0.0))
         self.resume_state = state
         _log.info("%s: resuming at frame %d", self._partial, self.resume_frame)
         return True
@@ -382,6 +388,10 @@ def _create_array(
         attributes=dict(attrs),
         config={"write_empty_chunks": True},
     )
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 2**30:.2f} GiB" if n_bytes > 2**27 else f"{n_bytes / 2**20:.1f} MiB"
 
 
 def _check_finite(values: Num[np.ndarray, "T N"], *, name: str, first: int) -> None:

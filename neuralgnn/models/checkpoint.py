@@ -98,7 +98,7 @@ def _load(
     if content["version"] != _VERSION:
         raise ValueError(
             f"{path} has format version {content['version']}, this package reads {_VERSION}: "
-            "it was written by another version of neuralgnn"
+            "it was written by another version of neuralgnn; use that version, or fit again"
         )
     name = content.get("model", "AssemblyGNN")
     if name not in classes:

@@ -2,8 +2,10 @@
 
 __all__ = ["field_pictures", "save_movie"]
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -44,18 +46,28 @@ def field_pictures(
     ]
 
 
-def save_movie(pictures: Sequence[Image.Image], path: str | Path, *, seconds: float) -> None:
-    """Writes pictures as a GIF that repeats; equal pictures give equal bytes.
+def save_movie(
+    pictures: Sequence[Image.Image],
+    path: str | Path,
+    *,
+    seconds: float,
+    origin: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes pictures as a GIF that repeats; equal pictures of equal origin give equal bytes.
 
     Args:
         pictures: At least one.
         path: File to write.
         seconds: Length of the whole [s].
+        origin: Where its numbers come from, kept as the comment of the file.
     """
     first, *others = pictures
     each = max(20, round(1000 * seconds / len(pictures)))  # faster is not shown everywhere
+    about = {} if origin is None else {"comment": json.dumps(origin, sort_keys=True).encode()}
     with atomic_path(path) as scratch, Path(scratch).open("wb") as file:
-        first.save(file, "GIF", save_all=True, append_images=others, duration=each, loop=0)
+        first.save(
+            file, "GIF", save_all=True, append_images=others, duration=each, loop=0, **about
+        )
 
 
 def _picture(

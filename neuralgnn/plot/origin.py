@@ -1,4 +1,4 @@
-"""Where a figure comes from, kept in its file: a text entry of a PNG, the keywords of a PDF."""
+"""Where a figure comes from, kept in its file: a text of a PNG, keywords of a PDF, GIF comment."""
 
 __all__ = ["metadata_of", "read_origin"]
 
@@ -6,8 +6,11 @@ import json
 import re
 import struct
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 _ENTRY = "neuralgnn"
 
@@ -36,11 +39,11 @@ def read_origin(path: Path) -> dict[str, Any] | None:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is neither PNG nor PDF, or its entry is damaged.
+        ValueError: If it is neither PNG, PDF nor GIF, or its entry is damaged.
     """
-    readers = {".png": _read_png, ".pdf": _read_pdf}
+    readers = {".png": _read_png, ".pdf": _read_pdf, ".gif": _read_gif}
     if path.suffix not in readers:
-        raise ValueError(f"{path} is no figure; those are .png and .pdf")
+        raise ValueError(f"{path} is no figure; those are .png, .pdf and .gif")
     text = readers[path.suffix](path.read_bytes())
     try:
         return None if text is None else json.loads(text)
@@ -61,6 +64,15 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         length, kind = struct.unpack_from(">I4s", data, place)
         yield kind, data[place + 8 : place + 8 + length]
         place += length + 12
+
+
+def _read_gif(data: bytes) -> str | None:
+    try:
+        with Image.open(BytesIO(data), formats=["GIF"]) as movie:
+            comment = movie.info.get("comment")
+    except OSError as error:
+        raise ValueError(f"no GIF that can be read ({error})") from error
+    return None if comment is None else comment.decode("ascii")
 
 
 def _read_pdf(data: bytes) -> str | None:

@@ -1,4 +1,4 @@
-"""Figures on disk: the same figure gives the same bytes."""
+"""Figures on disk: the same figure of the same origin gives the same bytes."""
 
 __all__ = ["save_figure"]
 
@@ -18,7 +18,7 @@ _SUFFIXES = (".pdf", ".png")
 def save_figure(
     figure: Figure, stem: str | Path, *, origin: Mapping[str, Any] | None = None
 ) -> tuple[Path, ...]:
-    """Writes a figure as PDF and as PNG (300 dpi), each whole or not at all.
+    """Writes a figure as PDF and as PNG, each whole or not at all.
 
     Args:
         figure: What to write.

@@ -13,7 +13,7 @@ from matplotlib.patches import Circle
 
 from neuralgnn.plot.style import INK, TRUTH, require_dims, type_color
 
-_SIDES = {"left": type_color(0), "right": type_color(1)}
+_SIDES = {"left": 0, "right": 1}  # coloured as these types
 
 
 def draw_eigenvalues(
@@ -92,7 +92,8 @@ def draw_alignment(
         raise ValueError(f"left has sizes {dict(left.sizes)}, right {dict(right.sizes)}")
     pair = np.arange(1, left.size + 1)
     lines: list[Line2D] = []
-    for (side, color), values in zip(_SIDES.items(), (left, right), strict=True):
+    for (side, kind), values in zip(_SIDES.items(), (left, right), strict=True):
+        color = type_color(kind)
         style = {"ls": "", "marker": "o", "mew": 0.7, "ms": 3.0 if side == "left" else 1.8}
         fill = "none" if side == "left" else color
         lines += ax.plot(pair, values.values, color=color, mfc=fill, label=side, **style)

@@ -16,6 +16,7 @@ __all__ = [
     "colors_of",
     "draw_type_legend",
     "letter_panel",
+    "look",
     "mm",
     "r2_equation",
     "r2_text",
@@ -28,22 +29,25 @@ __all__ = [
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, to_rgb
+from matplotlib.colors import LinearSegmentedColormap, get_named_colors_mapping, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
+from neuralgnn.config.plot import PlotConfig
+
 DOUBLE_COLUMN = 180.0
 """Width of a double-column figure [mm]."""
-TRUTH = "0.72"
-"""Colour of everything that is known to be true."""
-INK = "0.15"
+TRUTH = "neuralgnn:truth"
+"""Colour of everything that is known to be true, by a name that matplotlib knows; see `look`."""
+INK = "neuralgnn:ink"
 """Colour of learned things that belong to no type."""
 DIVERGING = "RdBu_r"
 """Map for signed values; its ends stay apart for every kind of colour vision."""
@@ -53,8 +57,13 @@ DENSITY = LinearSegmentedColormap.from_list(
 """Map for counts: one point is already visible on white, many are almost black."""
 
 # Okabe and Ito's colours (told apart with every kind of colour vision) without black and yellow,
-# then Tol's olive.
-_HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A7A21")
+# then Tol's olive; greys of truth and ink.
+_DEFAULT = PlotConfig()
+_hues: ContextVar[tuple[str, ...]] = ContextVar("hues", default=_DEFAULT.type_colors)
+_dpi: ContextVar[int] = ContextVar("dpi", default=_DEFAULT.dpi)
+_STYLE = Path(__file__).with_name("neuralgnn.mplstyle")
+_named = get_named_colors_mapping()
+_named[TRUTH], _named[INK] = _DEFAULT.truth_color, _DEFAULT.learned_color
 # Further types repeat the hues mixed with white (> 0) or black (< 0).
 _TINTS = (0.0, 0.5, -0.45, 0.28, -0.25, 0.68, -0.65, 0.38, -0.35, 0.6)
 
@@ -62,8 +71,26 @@ _TINTS = (0.0, 0.5, -0.45, 0.28, -0.25, 0.68, -0.65, 0.38, -0.35, 0.6)
 @contextmanager
 def style() -> Iterator[None]:
     """Context, or decorator, in which figures have the package's style."""
-    with mpl.rc_context(fname=Path(__file__).with_name("neuralgnn.mplstyle")):
+    with mpl.rc_context({"savefig.dpi": _dpi.get()}, _STYLE):
         yield
+
+
+@contextmanager
+def look(plot: PlotConfig) -> Iterator[None]:
+    """Context in which figures have other colours; they are drawn and saved within it.
+
+    Args:
+        plot: Colours and resolution.
+    """
+    before = _named[TRUTH], _named[INK]
+    hues, dpi = _hues.set(plot.type_colors), _dpi.set(plot.dpi)
+    _named[TRUTH], _named[INK] = plot.truth_color, plot.learned_color
+    try:
+        yield
+    finally:
+        _hues.reset(hues)
+        _dpi.reset(dpi)
+        _named[TRUTH], _named[INK] = before
 
 
 def mm(length: float) -> float:
@@ -117,11 +144,12 @@ def letter_panel(ax: Axes, letter: str, *, left: float = 8.0, up: float = 2.0) -
 
 
 def type_color(kind: int) -> tuple[float, float, float]:
-    """Colour of a neuron type, the same everywhere; 70 differ, negative (unknown) is grey."""
+    """Colour of a neuron type, the same everywhere; ten tints of each, negative (unknown) grey."""
     if kind < 0:
         return to_rgb("0.5")
-    tint = _TINTS[kind // len(_HUES) % len(_TINTS)]
-    rgb = np.array(to_rgb(_HUES[kind % len(_HUES)]))
+    hues = _hues.get()
+    tint = _TINTS[kind // len(hues) % len(_TINTS)]
+    rgb = np.array(to_rgb(hues[kind % len(hues)]))
     mixed = rgb + tint * (1 - rgb) if tint >= 0 else rgb * (1 + tint)
     return (float(mixed[0]), float(mixed[1]), float(mixed[2]))
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
+from neuralgnn.report.graph import Rule, draw_rules
 from neuralgnn.report.metrics import SUMMARY_METRICS, Line
 
 
@@ -78,7 +79,9 @@ def render(
     sections: Sequence[Section],
     titles: Mapping[str, str],
     times: Sequence[Mapping[str, Any]],
+    rules: Sequence[Rule],
     provenance: Mapping[str, Any],
+    settings: Mapping[str, Mapping[str, Any]],
     results: Sequence[tuple[str, str]],
 ) -> str:
     """Gives the whole page as HTML; it refers to no other file and no network.
@@ -87,8 +90,11 @@ def render(
         figures: Figures in their order.
         sections: Numbers by fit.
         titles: Title of each experiment.
-        times: Rows ``step``, ``of``, ``seconds``, ``memory`` of the jobs.
-        provenance: Versions, revision and time of the run.
+        times: Rows ``step``, ``of``, ``seconds``, ``memory``, ``declared`` (memory that the rule
+            declares), ``over`` (whether it was more) of the jobs.
+        rules: Rules of the run and what they read.
+        provenance: Versions, revision, command and cost of the page.
+        settings: Settings of all results by their digest.
         results: Name and size of the files.
     """
     environment = Environment(
@@ -103,6 +109,8 @@ def render(
         sections=sections,
         titles=titles,
         times=times,
+        graph=draw_rules(rules) if rules else "",
+        settings={key: json.dumps(value, indent=1) for key, value in settings.items()},
         provenance=provenance,
         record=json.dumps(provenance, sort_keys=True),
         results=results,

@@ -8,8 +8,8 @@ from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float32
-from tqdm import tqdm
 
+from neuralgnn.data.progress import Progress
 from neuralgnn.data.writer import RecordingWriter
 
 
@@ -29,8 +29,8 @@ class Run(Protocol):
 
 def record(run: Run, writer: RecordingWriter, *, progress: bool) -> None:
     """Computes shard after shard while the one before is being written."""
-    bar = {"initial": writer.resume_frame, "total": writer.n_frames, "unit": "frame"}
-    shown = tqdm(desc="simulate", disable=None if progress else True, **bar)
+    bar = {"done": writer.resume_frame, "show": progress, "unit": "frame"}
+    shown = Progress("simulate", writer.n_frames, **bar)
     written: Future[None] | None = None
     with shown, ThreadPoolExecutor(max_workers=1) as disk:
         for first in range(writer.resume_frame, writer.n_frames, writer.shard_frames):
@@ -39,6 +39,6 @@ def record(run: Run, writer: RecordingWriter, *, progress: bool) -> None:
             if written is not None:
                 written.result()  # one shard in flight: memory stays bounded, order kept
             written = disk.submit(writer.append, *frames, state=run.state())
-            shown.update(n_frames)
+            shown.to(first + n_frames)
         if written is not None:
             written.result()

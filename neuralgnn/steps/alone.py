@@ -11,7 +11,9 @@ from typing import Any
 from neuralgnn.config.analysis import AnalysisConfig
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.config.load import parse
+from neuralgnn.config.plot import PlotConfig
 from neuralgnn.data.recording import open_recording
+from neuralgnn.data.scratch import only_writer
 from neuralgnn.data.store import read_json, write_json
 from neuralgnn.plot.figures import FIGURES
 from neuralgnn.steps.analyse import analyse_step
@@ -49,6 +51,9 @@ def fit_alone(
         seed: Seed of the fit.
         analysis: What to compute; None: the defaults.
         published: Published values by metric.
+
+    Raises:
+        BlockingIOError: If another process fits or analyses in the same folder.
     """
     held_out = open_recording(recording).split(fit.validation_fraction)[1]
     analysis = _fitting(analysis or AnalysisConfig(), n_held_out=len(held_out))
@@ -59,10 +64,11 @@ def fit_alone(
         "analysis": analysis.model_dump(mode="json"),
         "published": dict(published or {}),
     }
-    write_json(folder.request, record)
-    train_step(recording, fit, folder, state=folder.path / ".state", seed=seed)
-    select_step(recording, fit, folder)
-    analyse_alone(folder)
+    with only_writer(folder.request):
+        write_json(folder.request, record)
+        train_step(recording, fit, folder, state=folder.path / ".state", seed=seed)
+        select_step(recording, fit, folder)
+        _analyse(folder, recording=None, overrides={})
 
 
 def analyse_alone(
@@ -81,10 +87,17 @@ def analyse_alone(
     Raises:
         FileNotFoundError: If the folder holds no such fit.
         ValueError: If its ``fit.json`` has another form.
+        BlockingIOError: If another process fits or analyses in the same folder.
     """
+    _request(folder)  # a folder that holds no fit gets no lock either
+    with only_writer(folder.request):
+        _analyse(folder, recording=recording, overrides=overrides or {})
+
+
+def _analyse(folder: FitFolder, *, recording: Path | None, overrides: Mapping[str, Any]) -> None:
     record = _request(folder)
     source = recording or folder.path / record["recording"]
-    for key, value in (overrides or {}).items():
+    for key, value in overrides.items():
         _lay(record["analysis"], key.removeprefix("analysis."), value)
     analyse_step(
         source,
@@ -102,7 +115,12 @@ def analyse_alone(
 
 
 def figure_alone(
-    name: str, folder: FitFolder, stem: Path, *, recording: Path | None = None
+    name: str,
+    folder: FitFolder,
+    stem: Path,
+    *,
+    recording: Path | None = None,
+    plot: PlotConfig | None = None,
 ) -> None:
     """Draws a figure of a fit made by :func:`fit_alone`.
 
@@ -111,6 +129,7 @@ def figure_alone(
         folder: The fit.
         stem: Path of the figure without suffix.
         recording: Folder of the recording; None: where the fit found it.
+        plot: Colours and resolution; None: the defaults.
 
     Raises:
         FileNotFoundError: If the folder holds no such fit, or it lacks a store.
@@ -123,7 +142,7 @@ def figure_alone(
     files = {
         need: source if need == "activity" else folder.store(need) for need in FIGURES[name].needs
     }
-    figure_step(name, files, stem)
+    figure_step(name, files, stem, plot=plot)
 
 
 def _fitting(analysis: AnalysisConfig, *, n_held_out: int) -> AnalysisConfig:

@@ -16,8 +16,11 @@ from neuralgnn.analyse.run import analyse
 from neuralgnn.config.analysis import AnalysisConfig, ChangedNetwork
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.config.simulation import Connectivity
+from neuralgnn.data.cost import measured
+from neuralgnn.data.provenance import provenance
 from neuralgnn.data.recording import Recording, open_recording, open_truth
-from neuralgnn.data.store import read_json, save_dataset, write_json
+from neuralgnn.data.scratch import only_writer
+from neuralgnn.data.store import save_dataset, write_json
 from neuralgnn.models.checkpoint import load_model
 from neuralgnn.simulate.connectivity import draw_weights
 from neuralgnn.simulate.rate import RateEquation
@@ -25,6 +28,7 @@ from neuralgnn.simulate.stimulus import DrivenEquation, Stimulus
 from neuralgnn.steps.analyse_graph import analyse_graph_step
 from neuralgnn.steps.folders import FitFolder
 from neuralgnn.steps.numbers import write_metrics
+from neuralgnn.steps.training import training_of
 
 STORES = (
     "weights",
@@ -43,6 +47,7 @@ _GAUGE = "psi(0) = 0, psi increasing, largest |psi| = 1 where the activity is; W
 _FIELD_GAUGE = "; the mean of every Omega_i over training frames is 1"
 
 
+@measured()
 def analyse_step(
     recording: Path,
     fit: FitConfig,
@@ -69,14 +74,31 @@ def analyse_step(
     Raises:
         FileNotFoundError: If recording, model or training record are missing.
         ValueError: If they do not belong together.
+        BlockingIOError: If another process analyses the same fit.
     """
+    names = {"experiment": experiment, "name": name, "seed": seed}
+    with only_writer(folder.metrics):
+        _analyse(recording, fit, folder, analysis, published=published, **names)
+
+
+def _analyse(
+    recording: Path,
+    fit: FitConfig,
+    folder: FitFolder,
+    analysis: AnalysisConfig,
+    *,
+    experiment: str,
+    name: str,
+    seed: int,
+    published: Mapping[str, float] | None,
+) -> None:
     folder.metrics.unlink(missing_ok=True)  # it vouches for the stores, and is written last
     if open_recording(recording).graph is not None:
         names = {"experiment": experiment, "name": name, "seed": seed}
         analyse_graph_step(recording, fit, folder, analysis, published=published, **names)
         return
     source, truth = open_recording(recording), open_truth(recording)
-    training = read_json(folder.training)
+    training = training_of(folder, fit)
     model, _ = load_model(folder.model)
     datasets, metrics = analyse(
         source,
@@ -182,4 +204,4 @@ def _save(
         for name, network in sorted(analysis.changed_networks.items())
         if f"changed_{name}" in datasets
     }
-    write_json(folder.changed, networks)
+    write_json(folder.changed, {"networks": networks, "provenance": provenance(settings)})

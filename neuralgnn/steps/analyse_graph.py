@@ -11,11 +11,12 @@ from neuralgnn.analyse.fly import analyse_graph
 from neuralgnn.config.analysis import AnalysisConfig
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.data.recording import Recording, open_recording, open_truth
-from neuralgnn.data.store import read_json, save_dataset
+from neuralgnn.data.store import save_dataset
 from neuralgnn.models.checkpoint import load_sparse_model
 from neuralgnn.steps.folders import FitFolder
 from neuralgnn.steps.numbers import write_metrics
 from neuralgnn.steps.simulate import ablated_recording, held_out_recording
+from neuralgnn.steps.training import training_of
 
 GRAPH_STORES = ("weights", "functions", "neurons", "spectra", "prediction")
 """Stores that the analysis of a fit on a graph leaves."""
@@ -54,7 +55,7 @@ def analyse_graph_step(
         ValueError: If they do not belong together.
     """
     source, test = open_recording(recording), held_out_recording(recording)
-    training = read_json(folder.training)
+    training = training_of(folder, fit)
     model, about = load_sparse_model(folder.model)
     projection = analysis.projection
     datasets, metrics = analyse_graph(
@@ -69,7 +70,11 @@ def analyse_graph_step(
         min_dist=0.1 if projection is None else projection.min_dist,
         seed=seed,
     )
-    settings = {"fit": fit.model_dump(mode="json"), "analysis": analysis.model_dump(mode="json")}
+    settings = {
+        "fit": fit.model_dump(mode="json"),
+        "analysis": analysis.model_dump(mode="json"),
+        "seed": seed,
+    }
     for store, dataset in datasets.items():
         save_dataset(dataset, folder.store(store), config=settings)
     write_metrics(

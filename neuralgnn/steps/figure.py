@@ -13,19 +13,27 @@ import numpy as np
 import xarray as xr
 import zarr
 
+from neuralgnn.config.plot import PlotConfig
+from neuralgnn.data.cost import measured
 from neuralgnn.data.provenance import provenance
 from neuralgnn.data.recording import open_recording
-from neuralgnn.data.store import open_dataset, save_dataset
+from neuralgnn.data.scratch import only_writer
+from neuralgnn.data.store import open_dataset, read_json, save_dataset
 from neuralgnn.plot.figures import FIGURES, Need
 from neuralgnn.plot.lattice import lattice_pictures
 from neuralgnn.plot.movie import field_pictures, save_movie
 from neuralgnn.plot.save import save_figure
+from neuralgnn.plot.style import look
+from neuralgnn.steps.folders import origin_of
 
 _MOVIE_SECONDS = 12.0
 ACTIVITY_FRAMES = 10_000  # of the recording's beginning, as published
 
 
-def figure_step(name: str, files: Mapping[str, Path], stem: Path) -> None:
+@measured()
+def figure_step(
+    name: str, files: Mapping[str, Path], stem: Path, *, plot: PlotConfig | None = None
+) -> None:
     """Draws a figure as PDF and PNG; the numbers it shows go into the folder ``<stem>_data``.
 
     Args:
@@ -33,9 +41,11 @@ def figure_step(name: str, files: Mapping[str, Path], stem: Path) -> None:
         files: What it needs by name: ``activity`` is a recording, ``metrics`` a table, the others
             stores of the analysis; of a figure over seeds ``<need>_<seed>``. Others are ignored.
         stem: Path of the figure without suffix.
+        plot: Colours and resolution; None: the defaults.
 
     Raises:
         ValueError: If the figure does not exist, or something that it needs was not given.
+        BlockingIOError: If another process draws the same figure.
     """
     if name not in FIGURES:
         raise ValueError(f"there is no figure {name!r}; there are: {', '.join(FIGURES)}")
@@ -47,16 +57,22 @@ def figure_step(name: str, files: Mapping[str, Path], stem: Path) -> None:
     if missing:
         raise ValueError(f"figure {name} needs {', '.join(missing)}; was the analysis run?")
     data = figure_data(name, files)
-    figure = FIGURES[name].function(data)
-    save_figure(figure, stem, origin=_origin(name, {need: files[need] for need in data}))
-    for need, value in data.items():
-        if isinstance(value, xr.DataArray):
-            value = value.to_dataset()
-        if isinstance(value, xr.Dataset):
-            folder = stem.with_name(f"{stem.name}_data")
-            save_dataset(value.load(), folder / f"{need}.zarr")
+    sources = {need: _source(files[need]) for need in data}
+    settings = (plot or PlotConfig()).model_dump(mode="json")
+    with only_writer(stem):
+        with look(plot or PlotConfig()):
+            figure = FIGURES[name].function(data)
+            save_figure(figure, stem, origin=provenance(settings, figure=name, sources=sources))
+        for need, value in data.items():
+            if isinstance(value, xr.DataArray):
+                value = value.to_dataset()
+            if isinstance(value, xr.Dataset):
+                folder = stem.with_name(f"{stem.name}_data")
+                about = {"figure": name, "sources": {need: sources[need]}}
+                save_dataset(value.load(), folder / f"{need}.zarr", config=settings, **about)
 
 
+@measured()
 def movie_step(field: Path, movie: Path) -> None:
     """Writes the animated picture of a field.
 
@@ -68,9 +84,15 @@ def movie_step(field: Path, movie: Path) -> None:
     data["learned_field"] = data["learned_field"] * data.attrs.get("common_factor", 1.0)
     shown = data["true_field" if "true_field" in data else "learned_field"].values
     limits = float(shown.min()), float(shown.max())
-    save_movie(field_pictures(data, limits=limits), movie, seconds=_MOVIE_SECONDS)
+    save_movie(
+        field_pictures(data, limits=limits),
+        movie,
+        seconds=_MOVIE_SECONDS,
+        origin=provenance(sources={"field": _source(field)}),
+    )
 
 
+@measured()
 def lattice_movie_step(prediction: Path, movie: Path) -> None:
     """Writes the animated picture of what an eye sees, and of what its cells do.
 
@@ -79,23 +101,27 @@ def lattice_movie_step(prediction: Path, movie: Path) -> None:
         movie: GIF to write.
     """
     pictures = lattice_pictures(open_dataset(prediction).load())
-    save_movie(pictures, movie, seconds=_MOVIE_SECONDS)
-
-
-def _origin(name: str, files: Mapping[str, Path]) -> dict[str, Any]:
-    """What a figure was drawn from and with; no times, or equal figures would differ."""
-    sources = {need: _source(file) for need, file in files.items()}
-    return provenance(stamp=False, figure=name, sources=sources)
+    save_movie(
+        pictures,
+        movie,
+        seconds=_MOVIE_SECONDS,
+        origin=provenance(sources={"prediction": _source(prediction)}),
+    )
 
 
 def _source(path: Path) -> dict[str, Any]:
-    """Settings behind a store, or the digest of another file."""
+    """Settings and seed behind a store and what it took; of a table, of all fits in it."""
     if path.is_file():
-        return {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        found = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        about = read_json(origin_of(path)) if origin_of(path).is_file() else {}
+        fits = {name: of.get("config_digest") for name, of in about.get("fits", {}).items() if of}
+        return found | ({"config_digests": fits} if fits else {})
     attrs = zarr.open_group(path, mode="r").attrs
     about: Any = attrs.get("provenance", {})
-    found = {key: about.get(key) for key in ("config", "config_digest", "revision")}
-    return found | {key: attrs[key] for key in ("seed", "content_sha256") if key in attrs}
+    found = {key: about.get(key) for key in ("config", "config_digest", "revision", "run")}
+    seed = attrs.get("seed", (about.get("config") or {}).get("seed"))
+    found |= {} if seed is None else {"seed": seed}
+    return found | {key: attrs[key] for key in ("content_sha256",) if key in attrs}
 
 
 def store_of(need: str, file: Path) -> Path:

@@ -1,6 +1,6 @@
-"""Where the files of a fit lie: the one place that knows, for workflow and command line."""
+"""Where files of fits and tables lie: the one place that knows, for workflow and command line."""
 
-__all__ = ["FitFolder"]
+__all__ = ["FitFolder", "origin_of"]
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,3 +59,8 @@ class FitFolder:
     def request(self) -> Path:
         """What a fit without the workflow was asked for."""
         return self.path / "fit.json"
+
+
+def origin_of(table: Path) -> Path:
+    """The file beside a table that says where its numbers come from."""
+    return table.with_suffix(".origin.json")

@@ -11,6 +11,7 @@ from neuralgnn.analyse.fly.evaluate import FastModel
 from neuralgnn.analyse.fly.probes import Probe, probe_dataset, true_model
 from neuralgnn.config.analysis import ProbeConfig
 from neuralgnn.config.fly import FlashStimulus, MovingEdgeStimulus
+from neuralgnn.data.cost import measured
 from neuralgnn.data.graph import Graph
 from neuralgnn.data.recording import open_recording, open_truth
 from neuralgnn.data.store import save_dataset
@@ -22,6 +23,7 @@ _GREY = 0.5
 _PAUSE = 0.25  # grey before and after an edge or flash [s]
 
 
+@measured()
 def probe_step(recording: Path, folder: FitFolder, probes: ProbeConfig) -> None:
     """Leaves the store ``probes`` of a fit.
 

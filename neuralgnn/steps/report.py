@@ -2,20 +2,23 @@
 
 __all__ = ["report_step"]
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from neuralgnn.data.cost import measured
 from neuralgnn.data.provenance import provenance
 from neuralgnn.data.store import atomic_path, read_json
 from neuralgnn.plot.figures import FIGURES
 from neuralgnn.plot.origin import read_origin
+from neuralgnn.report.graph import Rule
 from neuralgnn.report.metrics import summarise
-from neuralgnn.report.page import Figure, Section, render
+from neuralgnn.report.page import Figure, Section, duration, render
+from neuralgnn.steps.jobs import JobRecord, jobs_behind, read_jobs
 from neuralgnn.steps.table import read_table
 
 
+@measured()
 def report_step(
     report: Path,
     *,
@@ -23,7 +26,7 @@ def report_step(
     table: Path,
     metrics: Iterable[Path],
     titles: Mapping[str, str],
-    benchmarks: Path | None = None,
+    logs: Path | None = None,
 ) -> None:
     """Writes the report, a page that refers to no other file.
 
@@ -33,18 +36,24 @@ def report_step(
         table: Table of all numbers.
         metrics: The ``metrics.json`` files, for the origin of the numbers.
         titles: Title of each experiment.
-        benchmarks: Folder of Snakemake's benchmark files.
+        logs: Folder of the jobs' logs and records.
 
     Raises:
         FileNotFoundError: If a figure, the table or a metrics file is missing.
     """
+    figures, metrics = list(map(Path, figures)), list(metrics)
     records = [read_json(path) for path in metrics]
+    shown = [_figure(path) for path in figures]
+    sources = map(str, (*figures, table, *metrics))
+    jobs = jobs_behind(sources, read_jobs(logs)) if logs else []
     page = render(
-        figures=[_figure(Path(path)) for path in figures],
+        figures=shown,
         sections=_sections(read_table(table)),
         titles=titles,
-        times=_times(benchmarks) if benchmarks else [],
+        times=_times(jobs),
+        rules=_rules(jobs),
         provenance=provenance() | {"config_digests": _digests(records)},
+        settings=_settings(records, shown),
         results=_files(report.parent),
     )
     with atomic_path(report) as scratch:
@@ -89,29 +98,46 @@ def _sections(rows: Sequence[Mapping[str, Any]]) -> list[Section]:
     return sorted(sections, key=lambda section: (section.experiment, section.trainer != "varpro"))
 
 
-def _times(folder: Path) -> list[dict[str, Any]]:
-    """Rows of the jobs that took longest."""
-    rows = []
-    for path in sorted(folder.rglob("*.tsv")):
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file, delimiter="\t"):
-                whole = path.parent == folder
-                rows.append(
-                    {
-                        "step": path.stem if whole else path.parent.name,
-                        "of": "" if whole else path.stem,
-                        "seconds": float(row["s"]),
-                        "memory": _float(row.get("max_rss")),
-                    }
-                )
-    return sorted(rows, key=lambda row: -row["seconds"])
+def _times(jobs: Iterable[JobRecord]) -> list[dict[str, Any]]:
+    """Rows of the jobs, the longest first."""
+    return [
+        {
+            "step": job.rule,
+            "of": job.of,
+            "seconds": job.seconds,
+            "memory": job.peak_mib,
+            "declared": job.mem_mb,
+            "over": job.over,
+        }
+        for job in sorted(jobs, key=lambda job: -job.seconds)
+    ]
 
 
-def _float(text: str | None) -> float | None:
-    try:
-        return float(text or "")
-    except ValueError:  # Snakemake writes NA or - for a job too short to measure
-        return None
+def _rules(jobs: Sequence[JobRecord]) -> list[Rule]:
+    """Rules in the order of their first jobs, with what they read; last the page itself."""
+    makers = {file: job.rule for job in jobs for file in job.outputs}
+    rules = []
+    for name in dict.fromkeys(job.rule for job in jobs):
+        of_rule = [job for job in jobs if job.rule == name]
+        reads = {makers[file] for job in of_rule for file in job.inputs if file in makers}
+        took = duration(sum(job.seconds for job in of_rule))
+        note = f"{len(of_rule)} × · {took}" if len(of_rule) > 1 else took
+        over = any(job.over for job in of_rule)
+        rules.append(Rule(name, note, frozenset(reads - {name}), warning=over))
+    read = frozenset().union(*(rule.reads for rule in rules))
+    last = frozenset(rule.name for rule in rules) - read
+    return [*rules, Rule("report", "this page", last)] if rules else []
+
+
+def _settings(
+    records: Iterable[Mapping[str, Any]], figures: Iterable[Figure]
+) -> dict[str, Mapping[str, Any]]:
+    """Settings behind numbers and figures by their digest, each once."""
+    origins: list[Mapping[str, Any]] = [record.get("provenance", {}) for record in records]
+    for figure in figures:
+        if figure.origin:
+            origins += [figure.origin, *figure.origin.get("sources", {}).values()]
+    return {of["config_digest"]: of["config"] for of in origins if of.get("config")}
 
 
 def _digests(records: Iterable[Mapping[str, Any]]) -> dict[str, str]:

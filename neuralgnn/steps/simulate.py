@@ -5,17 +5,26 @@ __all__ = ["ablated_recording", "held_out_recording", "simulate_step"]
 import logging
 import shutil
 from pathlib import Path
+from typing import Literal
 
 from neuralgnn.config.fly import FlyConfig
 from neuralgnn.config.simulation import SimulationConfig
+from neuralgnn.data.cost import measured
+from neuralgnn.data.scratch import only_writer
+from neuralgnn.models.place import place
 from neuralgnn.simulate.fly.run import simulate_fly
 from neuralgnn.simulate.run import simulate
 
 _log = logging.getLogger(__name__)
 
 
+@measured()
 def simulate_step(
-    config: SimulationConfig | FlyConfig, recording: Path, *, seed: int, device: str = "cpu"
+    config: SimulationConfig | FlyConfig,
+    recording: Path,
+    *,
+    seed: int,
+    device: Literal["auto", "cpu", "cuda"] | None = None,
 ) -> None:
     """Simulates a network; a killed run resumes and ends in the same bytes.
 
@@ -26,12 +35,17 @@ def simulate_step(
         config: The network and how long it is recorded.
         recording: Folder of the recording.
         seed: Seed of everything random.
-        device: Where to compute; the fly is always simulated on the CPU.
+        device: Where to compute; None: as the settings say. The fly is always simulated on the
+            CPU.
+
+    Raises:
+        ValueError: If ``cuda`` is asked for and there is none.
     """
     if isinstance(config, FlyConfig):
         _simulate_fly(config, recording, seed=seed)
     else:
-        simulate(config, recording, seed=seed, device=device)
+        where = place(device or config.device)
+        simulate(config, recording, seed=seed, device=where.type)
         _log.info("%s: %d frames", recording, config.n_frames)
 
 
@@ -48,12 +62,15 @@ def ablated_recording(recording: Path) -> Path:
 def _simulate_fly(config: FlyConfig, recording: Path, *, seed: int) -> None:
     """Test recordings first: the recording itself vouches for them."""
     test, ablated = held_out_recording(recording), ablated_recording(recording)
-    simulate_fly(config, test, seed=seed, test=True)
+    with only_writer(test):
+        simulate_fly(config, test, seed=seed, test=True)
     _log.info("%s: %d frames", test, config.n_test_frames)
-    if config.test_ablation is None:
-        shutil.rmtree(ablated, ignore_errors=True)  # of an earlier run that asked for it
-    else:
-        simulate_fly(config, ablated, seed=seed, test=True, ablation=config.test_ablation)
-        _log.info("%s: %d frames", ablated, config.n_test_frames)
-    simulate_fly(config, recording, seed=seed)
+    with only_writer(ablated):
+        if config.test_ablation is None:
+            shutil.rmtree(ablated, ignore_errors=True)  # of an earlier run that asked for it
+        else:
+            simulate_fly(config, ablated, seed=seed, test=True, ablation=config.test_ablation)
+            _log.info("%s: %d frames", ablated, config.n_test_frames)
+    with only_writer(recording):
+        simulate_fly(config, recording, seed=seed)
     _log.info("%s: %d frames", recording, config.n_frames)

@@ -3,7 +3,6 @@
 __all__ = [
     "COLUMNS",
     "SUMMARY_COLUMNS",
-    "origin_of",
     "read_table",
     "rows_of",
     "summary_rows",
@@ -15,9 +14,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from neuralgnn.data.cost import measured
 from neuralgnn.data.provenance import provenance
 from neuralgnn.data.store import atomic_path, read_json, write_json
 from neuralgnn.report.metrics import summarise
+from neuralgnn.steps.folders import origin_of
 
 COLUMNS = (
     "experiment",
@@ -45,6 +46,7 @@ SUMMARY_COLUMNS = (
 )
 
 
+@measured()
 def table_step(metrics: Iterable[Path], table: Path, *, summary: Path | None = None) -> None:
     """Writes one row per fit, seed and metric, in a fixed order.
 
@@ -52,7 +54,7 @@ def table_step(metrics: Iterable[Path], table: Path, *, summary: Path | None = N
         metrics: The ``metrics.json`` files.
         table: CSV file to write; an unknown value is an empty cell.
         summary: Another, with one row per fit: mean, spread and worst over seeds of the main
-            numbers, beside the published ones.
+            numbers, beside the published ones. Beside each a file says where it comes from.
 
     Raises:
         FileNotFoundError: If one of the files is missing.
@@ -65,6 +67,7 @@ def table_step(metrics: Iterable[Path], table: Path, *, summary: Path | None = N
     write_json(origin_of(table), provenance(fits=origins))
     _write(table, COLUMNS, rows)
     if summary is not None:
+        write_json(origin_of(summary), provenance(fits=origins))
         _write(summary, SUMMARY_COLUMNS, summary_rows(rows))
 
 
@@ -105,11 +108,6 @@ def _write(path: Path, columns: tuple[str, ...], rows: Iterable[Mapping[str, Any
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows([row[column] for column in columns] for row in rows)
-
-
-def origin_of(table: Path) -> Path:
-    """The file beside a table that says where its numbers come from."""
-    return table.with_suffix(".origin.json")
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:

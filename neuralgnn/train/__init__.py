@@ -1,6 +1,6 @@
 """Fitting: batches, loss terms, the trainers, checkpoint selection. Never sees the truth."""
 
-__all__ = ["select", "train"]
+__all__ = ["select", "train", "train_part"]
 
-from neuralgnn.train.run import train
+from neuralgnn.train.run import train, train_part
 from neuralgnn.train.select import select

@@ -1,16 +1,15 @@
 """From a recording to checkpoints: the one door to the trainers."""
 
-__all__ = ["train"]
+__all__ = ["train", "train_part"]
 
 import logging
 import time
 from pathlib import Path
-from typing import Literal
-
-import torch
+from typing import Any
 
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.data import Recording, only_writer, provenance, remove_leftovers, write_json
+from neuralgnn.models.place import place
 from neuralgnn.train.memory import peak_mib
 
 logger = logging.getLogger(__name__)
@@ -24,6 +23,7 @@ def train(
     state: Path,
     seed: int,
     progress: bool = True,
+    parts: Path | None = None,
 ) -> None:
     """Fits a model to a recording; its truth is not opened.
 
@@ -36,24 +36,87 @@ def train(
         state: Folder that a killed run leaves what it resumes from in; removed at the end.
         seed: Seed of everything random in the fit.
         progress: Whether to show how far the fit is.
+        parts: Folder of what jobs have made of this fit (:func:`train_part`), which is only put
+            together then; None: everything is made here.
 
     Raises:
-        ValueError: If the recording does not suit the fit, or ``cuda`` is asked for and missing.
+        ValueError: If the recording does not suit the fit, ``cuda`` is asked for and missing, or
+            a part belongs to another fit.
+        FileNotFoundError: If a part is missing.
         FloatingPointError: If the fit diverges.
         BlockingIOError: If another process fits into the same folder.
     """
     out, state = Path(out), Path(state)
     with only_writer(out):
-        _train(recording, config, out=out, state=state, seed=seed, progress=progress)
+        _train(recording, config, parts, out=out, state=state, seed=seed, progress=progress)
+
+
+def train_part(
+    recording: Recording,
+    config: FitConfig,
+    part: str,
+    *,
+    parts: Path,
+    state: Path,
+    seed: int,
+    progress: bool = True,
+) -> None:
+    """Makes one part of a fit that is cut into jobs; :func:`train` puts them together.
+
+    Args:
+        recording: Activity to fit.
+        config: Target, model, trainer, with ``trainer.scatter``.
+        part: Name of the part, see :class:`neuralgnn.config.scatter.Plan`.
+        parts: Folder of the parts, this one's file ``<part>.pt`` among them.
+        state: Folder that a killed search leaves what it resumes from in.
+        seed: Seed of everything random in the fit.
+        progress: Whether to show how far the part is.
+
+    Raises:
+        ValueError: If the fit has no such part or is made in one job, the recording does not
+            suit it, or a part that this one needs belongs to another fit.
+        FileNotFoundError: If a part that this one needs is missing.
+        BlockingIOError: If another process makes the same part.
+    """
+    from neuralgnn.train.varpro import make_part
+
+    parts, state = Path(parts), Path(state)
+    device = place(config.device)
+    logger.info("part %s of the fit of %s on %s", part, recording, device)
+    with only_writer(parts / part):
+        make_part(
+            recording,
+            config,
+            part,
+            parts=parts,
+            state=state,
+            seed=seed,
+            device=device,
+            progress=progress,
+        )
+    remove_leftovers(parts)
 
 
 def _train(
-    recording: Recording, config: FitConfig, *, out: Path, state: Path, seed: int, progress: bool
+    recording: Recording,
+    config: FitConfig,
+    parts: Path | None,
+    *,
+    out: Path,
+    state: Path,
+    seed: int,
+    progress: bool,
 ) -> None:
     out.mkdir(parents=True, exist_ok=True)
     (out / "training.json").unlink(missing_ok=True)  # it vouches for what lies beside it
+    for old in out.glob("checkpoint_*.pt"):
+        old.unlink()  # of a fit with other settings, perhaps: nobody would know later
     device = place(config.device)
     logger.info("fitting %s with %s on %s", recording, config.trainer.kind, device)
+    if parts is not None and config.trainer.kind != "varpro":
+        raise ValueError(
+            f"trainer.kind is {config.trainer.kind!r}: only fits of 'varpro' are made in parts"
+        )
     if config.trainer.kind == "varpro":
         from neuralgnn.train.varpro import run_varpro as run
     elif config.trainer.kind == "varpro_graph":
@@ -61,10 +124,18 @@ def _train(
     else:
         from neuralgnn.train.sgd import run_sgd as run
     began = time.monotonic()
+    given: dict[str, Any] = {} if parts is None else {"parts": parts}
     result = run(
-        recording, config, out=out, state=state, seed=seed, device=device, progress=progress
+        recording,
+        config,
+        out=out,
+        state=state,
+        seed=seed,
+        device=device,
+        progress=progress,
+        **given,
     )
-    # A resumed run counts the seconds before the kill too, where its trainer kept them.
+    # The seconds before a kill and those of other jobs count too, where the trainer kept them.
     seconds = max(time.monotonic() - began, result.get("loop_seconds", 0.0))
     write_json(
         out / "training.json",
@@ -92,18 +163,3 @@ def _clear(state: Path) -> None:
         file.unlink()
     if state.is_dir() and not any(state.iterdir()):
         state.rmdir()
-
-
-def place(device: Literal["auto", "cpu", "cuda"]) -> torch.device:
-    """The device to compute on; ``auto`` takes CUDA when there is one.
-
-    Raises:
-        ValueError: If ``cuda`` is asked for and there is none.
-    """
-    available = torch.cuda.is_available()
-    if device == "cuda" and not available:
-        raise ValueError(
-            "device is 'cuda', but PyTorch finds no CUDA device; use 'auto' or 'cpu', or install "
-            "a CUDA build of torch"
-        )
-    return torch.device("cuda" if device != "cpu" and available else "cpu")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from neuralgnn.data import Recording, read_json, target
 from neuralgnn.models import AssemblyGNN, SparseGNN, load_model, load_sparse_model
-from neuralgnn.train.run import place
+from neuralgnn.models.place import place
 
 _FRAMES = 500
 _BLOCK = 64  # frames evaluated at a time
@@ -44,8 +44,8 @@ def select(
 
     Raises:
         FileNotFoundError: If there is no finished fit in the folder.
-        ValueError: If nothing is held out, a checkpoint is damaged or has other neurons, or no
-            checkpoint predicts finite values.
+        ValueError: If nothing is held out, a checkpoint is damaged, has other neurons or was
+            fitted to another recording, or no checkpoint predicts finite values.
     """
     fit_dir, where = Path(fit_dir), place(device)
     listed = read_json(fit_dir / "training.json")["checkpoints"]
@@ -62,6 +62,11 @@ def select(
             raise ValueError(
                 f"{fit_dir / entry['file']} has {model.n_neurons} neurons, the recording "
                 f"{recording.path} has {recording.n_neurons}: is it the fit of another recording?"
+            )
+        if meta["provenance"].get("recording", recording.digest) != recording.digest:
+            raise ValueError(
+                f"{fit_dir / entry['file']} was fitted to another recording than {recording.path} "
+                "is now; fit again, or give the recording that was fitted"
             )
         error = _one_step_error(model, x, inputs, y, frames)
         errors.append({"file": entry["file"], "step": meta["step"], "error": error})

@@ -80,7 +80,32 @@ def test_the_containers_follow_the_pins() -> None:
         text = (ROOT / name).read_text()
         assert f"{word}python:{python}-slim" in text
         assert "requirements.txt" in text
+        assert re.search(r"pip install .*--no-deps --requirement \S*fly.txt", text)
+        assert "NEURALGNN_REVISION" in text  # the repository stays outside
         assert "==" not in text, "versions belong into pyproject.toml"
+
+
+def test_what_the_containers_take_is_there() -> None:
+    """And what the package is built from is among it."""
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    docker = re.findall(r"^COPY (.*) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    files = (ROOT / "envs/neuralgnn.def").read_text().partition("%files\n")[2].partition("\n\n")[0]
+    apptainer = [line.split()[0] for line in files.splitlines()]
+
+    for name in [*" ".join(docker).split(), *apptainer]:
+        assert (ROOT / name).exists(), name
+        assert name.split("/")[0] not in ignored
+    needed = {PROJECT["readme"], *PROJECT["license-files"], "pyproject.toml", "neuralgnn"}
+    assert needed <= set(apptainer)
+    assert needed <= {path.name for path in ROOT.iterdir()} - set(ignored)
+
+
+def test_every_environment_installs_the_connectome_apart() -> None:
+    """Its dependencies would replace torch."""
+    pinned = [line for line in (ROOT / "envs/fly.txt").read_text().splitlines() if "==" in line]
+    assert len(pinned) == 1
+    for name in ("Makefile", "envs/cpu.yaml", "envs/cuda.yaml", "envs/cpu.post-deploy.sh"):
+        assert re.search(r"--no-deps .*-r envs/fly\.txt", (ROOT / name).read_text()), name
 
 
 def test_every_dependency_is_pinned_exactly() -> None:

@@ -1,10 +1,14 @@
+import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from neuralgnn.data import digest, provenance
-from neuralgnn.data.provenance import code_digest, plain
+from neuralgnn.data.provenance import PACKAGES, _revision, code_digest, plain
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_digest_does_not_depend_on_order_or_container() -> None:
@@ -21,9 +25,32 @@ def test_provenance_without_stamp_says_nothing_of_time_or_place() -> None:
     assert provenance({"seed": 2}, stamp=False)["config_digest"] != record["config_digest"]
 
 
-def test_provenance_with_stamp_is_in_utc() -> None:
-    assert provenance(target="drift")["created"].endswith("+00:00")
-    assert provenance(target="drift")["target"] == "drift"
+def test_provenance_with_stamp_says_how_it_was_made() -> None:
+    record = provenance(target="drift")
+
+    assert record["target"] == "drift"
+    assert set(record["run"]) == {"command", "created", "seconds", "peak_mib"}
+    assert record["run"]["created"].endswith("+00:00")
+
+
+def test_versions_are_named_of_every_package_that_is_pinned() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pins = project["dependencies"] + project["optional-dependencies"]["workflow"]
+
+    assert set(PACKAGES) == {"neuralgnn", *(pin.partition("==")[0] for pin in pins)}
+    assert None not in [provenance(stamp=False)["versions"][name] for name in PACKAGES]
+
+
+def test_code_outside_its_repository_is_told_its_revision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container, whose builder knows it."""
+    module = sys.modules[_revision.__module__]  # the function of the same name hides it
+    monkeypatch.setattr(module, "__file__", "/opt/neuralgnn/data/provenance.py")
+    monkeypatch.setenv("NEURALGNN_REVISION", "abc123")
+    _revision.cache_clear()
+    try:
+        assert provenance(stamp=False)["revision"] == "abc123"
+    finally:
+        _revision.cache_clear()
 
 
 def test_code_digest_changes_with_the_code(tmp_path: Path, monkeypatch) -> None:

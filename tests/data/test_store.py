@@ -12,6 +12,7 @@ from neuralgnn.data import (
     save_dataset,
     write_json,
 )
+from neuralgnn.data.store import stored_content
 
 
 @pytest.fixture
@@ -24,10 +25,6 @@ def dataset() -> xr.Dataset:
         coords={"variant": ["learned", "published"], "frame": [400, 800]},
         attrs={"dt": np.float32(0.5), "horizon": float("nan")},
     )
-
-
-def tree(path: Path) -> dict[str, bytes]:
-    return {str(f.relative_to(path)): f.read_bytes() for f in path.rglob("*") if f.is_file()}
 
 
 def test_dataset_comes_back_with_names_and_attributes(tmp_path: Path, dataset) -> None:
@@ -53,7 +50,7 @@ def test_same_numbers_give_the_same_bytes(tmp_path: Path, dataset) -> None:
     for name in "ab":
         save_dataset(dataset, tmp_path / name, config={"seed": 3})
 
-    assert tree(tmp_path / "a") == tree(tmp_path / "b")
+    assert stored_content(tmp_path / "a") == stored_content(tmp_path / "b")
 
 
 def test_older_store_is_replaced_whole(tmp_path: Path, dataset) -> None:

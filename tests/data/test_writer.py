@@ -7,10 +7,7 @@ import numpy as np
 import pytest
 
 from neuralgnn.data import RecordingWriter, open_recording, recording_from_array
-
-
-def tree(path: Path) -> dict[str, bytes]:
-    return {str(f.relative_to(path)): f.read_bytes() for f in path.rglob("*") if f.is_file()}
+from neuralgnn.data.store import stored_content
 
 
 def writer_of(path: Path, **changes) -> RecordingWriter:
@@ -57,7 +54,7 @@ def test_interrupted_writing_goes_on_to_the_same_bytes(tmp_path, activity, n_wri
         append_next(second, activity)
     second.close()
 
-    assert tree(tmp_path / "a.zarr") == tree(tmp_path / "whole.zarr")
+    assert stored_content(tmp_path / "a.zarr") == stored_content(tmp_path / "whole.zarr")
     open_recording(tmp_path / "a.zarr").verify()
 
 
@@ -84,7 +81,7 @@ def test_what_a_kill_left_of_a_shard_is_not_taken_into_the_store(tmp_path, activ
             append_next(writer, activity)
         writer.close()
 
-    assert tree(tmp_path / "a.zarr") == tree(tmp_path / "whole.zarr")
+    assert stored_content(tmp_path / "a.zarr") == stored_content(tmp_path / "whole.zarr")
     assert {entry.name for entry in tmp_path.iterdir()} == {"a.zarr", "whole.zarr"}
 
 

@@ -1,16 +1,21 @@
 """Damaged stores and checkpoints: each is refused with one message that names the place."""
 
+import ast
+import json
 import os
 import pickle
 import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
+from neuralgnn.config.source import _Loader
 from neuralgnn.data import (
     RecordingWriter,
     import_recording,
@@ -19,8 +24,12 @@ from neuralgnn.data import (
     open_truth,
 )
 from neuralgnn.models.checkpoint import load_model
+from neuralgnn.simulate.connectivity import draw_weights
+from neuralgnn.simulate.fly.parameters import _load
 from neuralgnn.steps.job import USER_ERRORS
 from neuralgnn.train.resume import ResumePoint
+
+from .steps import SIMULATION
 
 Damage = Callable[[Path], None]
 
@@ -212,10 +221,25 @@ def test_a_bit_flipped_anywhere_in_a_model_is_refused_or_changes_nothing(
     assert refused > 20
 
 
-def test_these_are_more_than_thirty_kinds() -> None:
-    kinds = (RECORDING_DAMAGE, TRUTH_DAMAGE, DATASET_DAMAGE, MODEL_DAMAGE)
-
-    assert sum(map(len, kinds)) >= 30
+@pytest.mark.faults
+def test_more_than_thirty_kinds_of_damage_are_refused(
+    whole: Path, tmp_path: Path, record_count: Callable[..., None]
+) -> None:
+    refusing: dict[str, tuple[dict[str, Any], Callable[..., None]]] = {
+        "recordings": (RECORDING_DAMAGE, test_a_damaged_recording_is_refused),
+        "truths": (TRUTH_DAMAGE, test_a_damaged_truth_is_refused_and_the_fit_does_not_mind),
+        "analyses": (DATASET_DAMAGE, test_a_damaged_analysis_is_refused),
+        "models": (MODEL_DAMAGE, test_a_damaged_model_is_refused),
+    }
+    n_refused = 0
+    for what, (kinds, refused) in refusing.items():
+        for number, name in enumerate(kinds):
+            folder = tmp_path / what / str(number)
+            folder.mkdir(parents=True)
+            refused(name, whole, folder)
+            n_refused += 1
+    assert n_refused >= 30
+    record_count("damaged stores", n_refused, n_refused)
 
 
 def test_every_byte_of_the_metadata_counts(whole: Path, tmp_path: Path) -> None:
@@ -283,6 +307,93 @@ def test_an_array_file_that_asks_for_code_to_run_does_nothing(suffix: str, tmp_p
 
     assert str(path) in message_of(lambda: import_recording(path, tmp_path / "a.zarr", dt=1.0))
     assert not trap.exists()
+
+
+def _trapped_zarr(path: Path, trap: Path, *, where: str) -> None:
+    """A zarr 2 array whose chunks are pickles, by its own account."""
+    pickled = {"id": "pickle", "protocol": 5}
+    path.mkdir()
+    about = {
+        "zarr_format": 2,
+        "shape": [20, 3],
+        "chunks": [20, 3],
+        "dtype": "|O" if where == "objects" else "<f4",
+        "compressor": pickled if where == "compressor" else None,
+        "filters": None if where == "compressor" else [pickled],
+        "fill_value": None,
+        "order": "C",
+    }
+    (path / ".zarray").write_text(json.dumps(about))
+    (path / "0.0").write_bytes(pickle.dumps(_Trap(trap)))
+
+
+@pytest.mark.parametrize("where", ["objects", "filter", "compressor"])
+def test_a_zarr_array_that_asks_for_code_to_run_does_nothing(where: str, tmp_path: Path) -> None:
+    path, trap = tmp_path / "a.zarr", tmp_path / "sprung"
+    _trapped_zarr(path, trap, where=where)
+
+    assert str(path) in message_of(lambda: import_recording(path, tmp_path / "b.zarr", dt=1.0))
+    assert not trap.exists()
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".npy", ".npz"])
+def test_weights_that_ask_for_code_to_run_do_nothing(suffix: str, tmp_path: Path) -> None:
+    path, trap = tmp_path / f"w{suffix}", tmp_path / "sprung"
+    if suffix == ".pt":
+        torch.save({"weight": _Trap(trap)}, path)
+    else:
+        save = np.save if suffix == ".npy" else np.savez
+        save(path, np.array([[_Trap(trap)]], dtype=object))
+    connectivity = {"kind": "file", "path": str(path)}
+    config = SIMULATION.model_validate(SIMULATION.model_dump() | {"connectivity": connectivity})
+
+    assert str(path) in message_of(lambda: draw_weights(config.connectivity, n_neurons=20, seed=1))
+    assert not trap.exists()
+
+
+def test_parameters_of_the_fly_that_ask_for_code_to_run_do_nothing(tmp_path: Path) -> None:
+    path, trap = tmp_path / "best_chkpt", tmp_path / "sprung"
+    torch.save({"network": _Trap(trap)}, path)
+
+    assert str(path) in message_of(lambda: _load(path))
+    assert not trap.exists()
+
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = [
+    path
+    for folder in ("neuralgnn", "workflow", "benchmarks")
+    for path in (ROOT / folder).rglob("*.py")
+]
+SAFELY = {
+    ("torch", "load"): ("weights_only", True),
+    ("np", "load"): ("allow_pickle", False),
+    ("zarr", "load"): None,
+    ("pickle", "load"): None,
+    ("pickle", "loads"): None,
+    ("yaml", "load"): ("Loader", "_Loader"),  # a child of the safe one, see below
+    ("yaml", "unsafe_load"): None,
+    ("yaml", "full_load"): None,
+}
+"""Calls that could run what a file says: the argument that forbids it, None: no such call."""
+
+
+def test_no_program_unpickles_what_it_is_given() -> None:
+    assert len(PROGRAMS) > 100
+    for path in PROGRAMS:
+        for call in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+                continue
+            of = (getattr(call.func.value, "id", None), call.func.attr)
+            if of not in SAFELY:
+                continue
+            needed = SAFELY[of]
+            assert needed is not None, f"{path}:{call.lineno} calls {'.'.join(map(str, of))}"
+            given = {word.arg: word.value for word in call.keywords}
+            value = given.get(needed[0])
+            found = value.value if isinstance(value, ast.Constant) else getattr(value, "id", None)
+            assert found == needed[1], f"{path}:{call.lineno} lacks {needed}"
+    assert issubclass(_Loader, yaml.SafeLoader)
 
 
 def test_a_resume_state_that_asks_for_code_to_run_does_nothing(tmp_path: Path) -> None:

@@ -1,36 +1,23 @@
-"""Disks that are full or read-only, and two runs in one folder: one message, nothing half-done."""
+"""Disks that are full or read-only: one message, nothing half-done, the same bytes later."""
 
 import os
+import resource
+import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pytest
 
 from neuralgnn.data import open_recording, recording_from_array, save_dataset, write_json
-from neuralgnn.data.scratch import only_writer
 from neuralgnn.models.checkpoint import load_model, save_checkpoint, write_atomically
 from neuralgnn.steps.job import USER_ERRORS, explain
 
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of two megabytes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode != 0:
-        pytest.skip("a small disk can be mounted by root only")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+from .contents import contents
+from .steps import LEAVES, NEEDS, STEPS, prepare, run_step
 
 
 def fill(disk: Path, *, leave: int) -> None:
@@ -48,7 +35,7 @@ def refusal(use) -> str:
 
 def test_a_recording_too_large_for_the_disk_is_refused_before_it_is_written(disk: Path) -> None:
     message = refusal(
-        lambda: recording_from_array(disk / "a.zarr", np.zeros((9000, 100), np.float32), dt=1.0)
+        lambda: recording_from_array(disk / "a.zarr", np.zeros((90_000, 100), np.float32), dt=1.0)
     )
 
     assert f"{disk} has only" in message
@@ -126,7 +113,7 @@ def test_a_simulation_on_a_disk_that_fills_up_goes_on_when_there_is_room(
 
 
 def test_a_read_only_disk_is_named(disk: Path) -> None:
-    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    remount(disk, "ro")
 
     message = refusal(lambda: write_json(disk / "m.json", {}))
 
@@ -134,30 +121,120 @@ def test_a_read_only_disk_is_named(disk: Path) -> None:
     assert "choose a folder that can be written to" in message
 
 
-_HOLDER = """
-import sys
-from pathlib import Path
-from neuralgnn.data.scratch import only_writer
-with only_writer(Path(sys.argv[1])):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
+def allocated(whole: Path, step: str) -> int:
+    """What the files that a step leaves take on a disk with pages of 4 KiB [byte]."""
+    files = [
+        file
+        for name in LEAVES[step]
+        for file in (whole / name, *(whole / name).rglob("*"))
+        if file.is_file()
+    ]
+    return sum(-(-file.stat().st_size // 4096) * 4096 for file in files)
 
 
-def test_a_second_writer_of_a_result_is_refused_until_the_first_one_ends(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", _HOLDER, str(tmp_path / "out")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(BlockingIOError, match="out is being written by another process"):
-            only_writer(tmp_path / "out").__enter__()
-        holder.kill()
-    assert (tmp_path / ".out.lock").exists()
+def fill_up(step: str, *, share: float, disk: Path, whole: Path) -> None:
+    """Runs a step on a disk with room for a share of what it leaves, then again with room."""
+    prepare(step, whole, disk)
+    fill(disk, leave=int(share * allocated(whole, step)))
 
-    with only_writer(tmp_path / "out"):
-        pass
+    message = refusal(lambda: run_step(step, disk))
 
+    assert str(disk) in message
+    assert "free some room there" in message or "record fewer frames" in message
+    (disk / "filler").unlink()
+    run_step(step, disk)
+    assert_same(contents(disk), whole, step)
+
+
+def assert_same(found: dict[str, Any], whole: Path, step: str) -> None:
+    """Asserts that a folder holds what a step reads and leaves, and nothing else."""
+    names = tuple(NEEDS[step] + LEAVES[step])
+    expected = {name: value for name, value in contents(whole).items() if name.startswith(names)}
+    assert set(found) == set(expected)
+    assert [name for name in found if found[name] != expected[name]] == []
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_that_fills_the_disk_ends_in_the_same_bytes_when_there_is_room(
+    step: str, disk: Path, whole: Path
+) -> None:
+    fill_up(step, share=0.5, disk=disk, whole=whole)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.2, 0.35, 0.65, 0.8, 0.95])
+@pytest.mark.parametrize("step", STEPS)
+def test_a_disk_that_is_full_at_any_moment_changes_nothing(
+    step: str, share: float, disk: Path, whole: Path
+) -> None:
+    fill_up(step, share=share, disk=disk, whole=whole)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_on_a_read_only_disk_says_so(step: str, disk: Path, whole: Path) -> None:
+    prepare(step, whole, disk)
+    before = contents(disk)
+    remount(disk, "ro")
+
+    message = refusal(lambda: run_step(step, disk))
+
+    assert str(disk) in message
+    assert "choose a folder that can be written to" in message
+    assert contents(disk) == before
+
+
+def test_a_recording_on_a_read_only_disk_can_be_fitted(
+    disk: Path, whole: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(whole / "activity.zarr", disk / "activity.zarr")
+    remount(disk, "ro")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/activity.zarr").symlink_to(disk / "activity.zarr")
+
+    run_step("sgd", tmp_path / "run")
+
+    (tmp_path / "run/activity.zarr").unlink()
+    found = contents(tmp_path / "run")
+    assert found
+    assert {name: contents(whole)[name] for name in found} == found
+
+
+def remount(disk: Path, mode: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{mode}", str(disk)], check=True)
+
+
+@pytest.fixture
+def forbidden() -> Iterator[Path]:
+    """A folder that this process may not write to, even if it was started by root."""
+    with TemporaryDirectory() as name:
+        folder, user = Path(name), os.geteuid()
+        folder.chmod(0o555)
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            yield folder
+        finally:
+            os.seteuid(user)
+            folder.chmod(0o755)
+
+
+def test_a_folder_without_the_right_to_write_is_named(forbidden: Path) -> None:
+    message = refusal(lambda: write_json(forbidden / "m.json", {}))
+
+    assert str(forbidden) in message
+    assert "choose a folder that you may write to" in message
+
+
+def test_a_limit_on_the_size_of_files_is_named(tmp_path: Path, whole: Path) -> None:
+    model, _ = load_model(whole / "sgd/model.pt")
+    path = tmp_path / "m.pt"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+    try:
+        message = refusal(lambda: save_checkpoint(path, model, step=1, provenance={}))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert str(path) in message
+    assert "raise the limit on the size of files" in message
     assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,7 @@
 """Settings changed at random: accepted and valid, or refused with their place; nothing else."""
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -137,17 +138,26 @@ def test_changed_experiments_are_valid_or_refused(tmp_path_factory, values) -> N
 
 
 @pytest.mark.faults
-@_LONG
-@given(values=mutated(WORKFLOW))
-def test_five_hundred_changed_workflow_settings(tmp_path_factory, values) -> None:
-    check(tmp_path_factory.getbasetemp(), values, EXPERIMENT)
+def test_a_thousand_changed_settings(tmp_path: Path, record_count: Callable[..., None]) -> None:
+    found = {True: 0, False: 0}
 
+    @_LONG
+    @given(values=mutated(WORKFLOW))
+    def changed_workflow(values) -> None:
+        found[check(tmp_path, values, EXPERIMENT)] += 1
 
-@pytest.mark.faults
-@_LONG
-@given(values=mutated(EXPERIMENT))
-def test_five_hundred_changed_experiments(tmp_path_factory, values) -> None:
-    check(tmp_path_factory.getbasetemp(), WORKFLOW, values)
+    @_LONG
+    @given(values=mutated(EXPERIMENT))
+    def changed_experiment(values) -> None:
+        found[check(tmp_path, WORKFLOW, values)] += 1
+
+    changed_workflow()
+    changed_experiment()
+    assert not {path.name for path in tmp_path.iterdir()} - {"config"}
+    more = f"{found[True]} accepted, {found[False]} refused"
+    record_count("mutated configs", sum(found.values()), 1000, more)
+    assert sum(found.values()) >= 1000
+    assert min(found.values()) > 100
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 
+from neuralgnn.plot.movie import save_movie
 from neuralgnn.plot.origin import read_origin
 from neuralgnn.plot.save import save_figure
 
@@ -17,6 +19,15 @@ def test_what_a_figure_is_given_comes_back_from_its_file(tmp_path: Path, suffix:
     save_figure(Figure(), tmp_path / "f", origin=ORIGIN)
 
     assert read_origin(tmp_path / f"f{suffix}") == ORIGIN
+
+
+def test_a_movie_carries_its_origin_as_its_comment(tmp_path: Path) -> None:
+    pictures = [Image.new("L", (8, 8), grey) for grey in (0, 99)]
+    save_movie(pictures, tmp_path / "f.gif", seconds=1.0, origin=ORIGIN)
+    save_movie(pictures, tmp_path / "none.gif", seconds=1.0)
+
+    assert read_origin(tmp_path / "f.gif") == ORIGIN
+    assert read_origin(tmp_path / "none.gif") is None
 
 
 def test_equal_figures_of_equal_origin_are_equal_files(tmp_path: Path) -> None:

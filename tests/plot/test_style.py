@@ -1,15 +1,23 @@
 """Sizes, colours and words shared by all figures."""
 
+from pathlib import Path
+
 import matplotlib as mpl
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from PIL import Image
 
+from neuralgnn.config.plot import PlotConfig
+from neuralgnn.plot.save import save_figure
 from neuralgnn.plot.style import (
+    TRUTH,
     axes_mm,
     axis_label,
     draw_type_legend,
+    look,
     r2_equation,
     r2_text,
     sheet,
@@ -51,6 +59,32 @@ def test_axes_are_placed_in_mm_from_the_top_left_corner() -> None:
     box = axes_mm(figure, 18.0, 10.0, 90.0, 40.0).get_position()
     assert (box.x0, box.y1, box.width, box.height) == pytest.approx((0.1, 0.9, 0.5, 0.4))
     assert figure.get_size_inches() * 25.4 == pytest.approx((180.0, 100.0))
+
+
+def test_a_look_changes_colours_and_resolution_and_ends_with_its_context() -> None:
+    plot = PlotConfig(type_colors=("#ff0000", "0.5"), truth_color="#00ff00", dpi=60)
+    before = type_color(0), to_rgb(TRUTH)
+    with look(plot), style():
+        assert type_color(0) == (1, 0, 0) and type_color(1) == (0.5, 0.5, 0.5)
+        assert len({type_color(kind) for kind in range(20)}) == 20
+        assert to_rgb(TRUTH) == (0, 1, 0)
+        assert mpl.rcParams["savefig.dpi"] == 60
+    with style():
+        assert (type_color(0), to_rgb(TRUTH)) == before
+        assert mpl.rcParams["savefig.dpi"] == 300
+
+
+def test_lines_are_drawn_in_the_colour_of_the_look(tmp_path: Path) -> None:
+    """Also those whose colour matplotlib looks up only when it draws."""
+    for name, color in (("a", "#ff0000"), ("b", "#0000ff")):
+        with look(PlotConfig(truth_color=color, dpi=50)):
+            figure = sheet(50.0, 50.0)
+            axes_mm(figure, 5.0, 5.0, 40.0, 40.0).plot([0, 1], color=TRUTH, lw=5)
+            save_figure(figure, tmp_path / name)
+
+    red, blue = (np.array(Image.open(tmp_path / f"{name}.png").convert("RGB")) for name in "ab")
+    assert (red == [255, 0, 0]).all(-1).sum() > 100 and not (red == [0, 0, 255]).all(-1).any()
+    assert (blue == [0, 0, 255]).all(-1).sum() > 100
 
 
 def test_style_ends_with_its_context() -> None:

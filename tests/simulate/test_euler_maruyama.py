@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.linalg import expm
 
+from neuralgnn.simulate import integrate
 from neuralgnn.simulate.integrate import euler_maruyama
 
 
@@ -107,3 +108,65 @@ def test_large_but_finite_activity_is_no_divergence() -> None:
 
 def _seeded() -> torch.Generator:
     return torch.Generator().manual_seed(1)
+
+
+@pytest.mark.parametrize("n_frames", [128, 150])
+def test_repeated_steps_are_those_of_a_plain_loop(
+    n_frames: int,
+) -> None:
+    """The book-keeping of what a GPU replays, with work that is simply called again."""
+    weight = torch.randn(5, 5, generator=torch.Generator().manual_seed(2))
+
+    def run() -> list[torch.Tensor]:
+        activity, rate = torch.empty(n_frames, 5), torch.empty(n_frames, 5)
+        after = euler_maruyama(
+            lambda x: weight @ x.tanh() - x,
+            torch.ones(5),
+            dt=0.1,
+            activity=activity,
+            rate=rate,
+            step_std=0.1,
+            generator=torch.Generator().manual_seed(0),
+        )
+        return [activity, rate, after]
+
+    expected = run()
+    whole = n_frames // 64 * 64
+    replayed = [torch.empty(whole, 5), torch.empty(whole, 5)]
+    noise = torch.empty(whole, 5)
+    generator = torch.Generator().manual_seed(0)
+    for row in noise:
+        row.normal_(0, 0.1, generator=generator)
+    after = integrate._replay(
+        lambda work: work,
+        lambda x: weight @ x.tanh() - x,
+        torch.ones(5),
+        0.1,
+        *replayed,
+        noise,
+    )
+
+    assert torch.equal(replayed[0], expected[0][:whole])
+    assert torch.equal(replayed[1], expected[1][:whole])
+    assert torch.equal(after, expected[0][whole] if whole < n_frames else expected[2])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.parametrize("n_frames", [128, 150])
+def test_steps_replayed_on_the_gpu_are_those_of_the_cpu(n_frames: int) -> None:
+    weight = torch.randn(50, 50, generator=torch.Generator().manual_seed(2)) / 50
+
+    def run(device: str) -> torch.Tensor:
+        activity, own = torch.empty(n_frames, 50, device=device), weight.to(device)
+        after = euler_maruyama(
+            lambda x: own @ x.tanh() - x,
+            torch.ones(50, device=device),
+            dt=0.1,
+            activity=activity,
+            step_std=0.1,
+            generator=torch.Generator().manual_seed(0),
+        )
+        return torch.cat([activity, after[None]]).cpu()
+
+    torch.testing.assert_close(run("cuda"), run("cpu"), rtol=1e-4, atol=1e-5)

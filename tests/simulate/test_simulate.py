@@ -11,11 +11,9 @@ import torch
 
 from neuralgnn.config import SimulationConfig
 from neuralgnn.data import open_recording, open_truth, target
+from neuralgnn.data.store import stored_content
 from neuralgnn.simulate import RateEquation, run, simulate
-
-
-def tree(path: Path) -> dict[str, bytes]:
-    return {str(f.relative_to(path)): f.read_bytes() for f in path.rglob("*") if f.is_file()}
+from neuralgnn.steps.simulate import simulate_step
 
 
 def record(config: SimulationConfig, path: Path, *, seed: int = 0, **options):
@@ -79,7 +77,7 @@ def test_same_configuration_and_seed_give_the_same_bytes(tmp_path: Path, assembl
     for name in "ab":
         record(config, tmp_path / name)
 
-    assert tree(tmp_path / "a") == tree(tmp_path / "b")
+    assert stored_content(tmp_path / "a") == stored_content(tmp_path / "b")
 
 
 def test_seed_sets_weights_start_and_noise_apart(tmp_path: Path, assembly) -> None:
@@ -140,6 +138,7 @@ import os, signal, sys, torch
 from neuralgnn.config import SimulationConfig
 from neuralgnn.data.writer import RecordingWriter
 from neuralgnn.simulate import simulate
+from neuralgnn.steps.simulate import simulate_step
 
 config, path, method, call, threads = sys.argv[1:]
 torch.set_num_threads(int(threads))
@@ -183,7 +182,7 @@ def test_killed_run_ends_in_the_same_bytes(
 
     record(config, path, shard_frames=16)
 
-    assert tree(path) == tree(tmp_path / "whole.zarr")
+    assert stored_content(path) == stored_content(tmp_path / "whole.zarr")
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.zarr", "whole.zarr"]
 
 
@@ -270,3 +269,14 @@ def test_first_frames_agree_on_the_gpu(tmp_path: Path, assembly) -> None:
     np.testing.assert_allclose(
         gpu.activity(slice(0, 50)), cpu.activity(slice(0, 50)), rtol=1e-3, atol=1e-3
     )
+
+
+def test_settings_say_where_to_simulate(
+    tmp_path: Path, assembly, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+    with pytest.raises(ValueError, match="finds no CUDA device; use 'auto' or 'cpu'"):
+        simulate_step(assembly(device="cuda"), tmp_path / "gpu.zarr", seed=0)
+    simulate_step(assembly(device="auto", n_frames=20), tmp_path / "cpu.zarr", seed=0)
+    assert (tmp_path / "cpu.zarr" / "zarr.json").is_file()

@@ -12,6 +12,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from neuralgnn.config.fit import FitConfig, Trainer, VarproConfig
+from neuralgnn.config.load import load_project
+from neuralgnn.config.scatter import ScatterConfig
+from neuralgnn.data import open_recording
+from neuralgnn.models import load_model
+from neuralgnn.train import train
+
 from .cluster import Cluster
 
 ROOT = Path(__file__).parents[2]
@@ -91,7 +98,7 @@ def config(tmp_path: Path) -> Path:
 def wait_for(condition: Callable[[], object], *, seconds: float, process, log: Path) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert process.poll() is None, log.read_text()[-8000:]
+        assert process is None or process.poll() is None, log.read_text()[-8000:]
         assert time.monotonic() < deadline, log.read_text()[-8000:]
         time.sleep(0.2)
 
@@ -122,6 +129,43 @@ def test_the_tiny_workflow_runs_on_slurm_and_a_killed_fit_goes_on(
     for figure in yaml.safe_load((ROOT / "config/test.yaml").read_text())["figures"]:
         assert (results / f"figures/{figure}.pdf").is_file()
     assert any((tmp_path / "results/logs/slurm").rglob("*.log"))
+
+
+def test_a_fit_in_parts_is_that_of_one_job(
+    cluster: Cluster, start, config, tmp_path: Path
+) -> None:
+    scatter = "  fits.varpro.trainer.scatter: {above: 39, n_stretches: 2, n_row_blocks: 2}\n"
+    config.write_text(config.read_text().replace("overrides:\n", f"overrides:\n{scatter}"))
+    fit = tmp_path / "results/test/fig_2/seed_42/varpro/checkpoints"
+    log = tmp_path / "snakemake.log"
+    seen: set[str] = set()
+
+    process = start(str((fit / "training.json").relative_to(tmp_path)), config=config)
+    wait_for(
+        lambda: seen.update(cluster.jobs().values()) or process.poll() is not None,
+        seconds=900,
+        process=None,
+        log=log,
+    )
+
+    assert process.returncode == 0, log.read_text()[-8000:]
+    assert any("train_part" in comment for comment in seen), seen
+    parts = tmp_path / "results/test/.state/fig_2/seed_42/varpro/parts"
+    assert not list(parts.glob("*.pt"))  # no longer needed
+    settings = load_project(config).experiments["fig_2"].fits["varpro"]
+    recording = open_recording(fit.parents[1] / "activity.zarr")
+    alone = tmp_path / "alone"
+    one_job = settings.model_copy(update={"trainer": _in_one_job(settings)})
+    train(recording, one_job, out=alone, state=alone / "state", seed=42, progress=False)
+    (found,), (expected,) = (folder.glob("checkpoint_*.pt") for folder in (fit, alone))
+    for name, value in load_model(expected)[0].state_dict().items():
+        error = (load_model(found)[0].state_dict()[name].double() - value.double()).abs().max()
+        assert float(error) <= 1e-9, name
+
+
+def _in_one_job(settings: FitConfig) -> Trainer:
+    assert isinstance(settings.trainer, VarproConfig)
+    return settings.trainer.model_copy(update={"scatter": ScatterConfig()})
 
 
 def test_a_job_that_fits_no_partition_is_refused(start, config: Path, tmp_path: Path) -> None:

@@ -72,3 +72,10 @@ def test_training_does_not_depend_on_simulation_analysis_or_plots() -> None:
 
     assert "neuralgnn.train.run" in modules
     assert not [module for module in modules if module.startswith(strange)]
+
+
+def test_a_change_of_the_report_or_of_the_table_draws_no_figure_anew() -> None:
+    modules = code.imported_modules("neuralgnn.steps.figure")
+    strange = ("neuralgnn.report", "neuralgnn.steps.table", "neuralgnn.steps.job")
+
+    assert not [module for module in modules if module.startswith(strange)]

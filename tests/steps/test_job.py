@@ -1,12 +1,13 @@
 """A job's log holds everything, the terminal one line."""
 
+import errno
 import logging
 import sys
 from pathlib import Path
 
 import pytest
 
-from neuralgnn.steps.job import job
+from neuralgnn.steps.job import explain, job
 
 
 @pytest.fixture(autouse=True)
@@ -41,3 +42,9 @@ def test_a_failure_is_one_line_on_the_terminal_and_a_trace_only_for_a_bug(
 
     assert capsys.readouterr().err == f"error: {type(error).__name__}: {error}\n"
     assert ("Traceback" in (tmp_path / "log").read_text()) == is_bug
+
+
+def test_of_two_files_the_one_that_could_not_be_written_is_named() -> None:
+    error = OSError(errno.ENOSPC, "No space left on device", "from.pt", None, "to.pt")
+
+    assert explain(error).startswith("to.pt: No space left on device; free some room there")

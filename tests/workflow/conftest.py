@@ -43,6 +43,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, snakemake: Run) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     run = snakemake(folder=folder, config=ROOT / "config" / "test.yaml")
     assert run.returncode == 0, run.stdout[-6000:]
+    (folder / "said.txt").write_text(run.stdout)
     return folder
 
 

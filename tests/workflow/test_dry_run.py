@@ -1,7 +1,9 @@
 """The workflow before anything has run: every configuration, errors, lint, graph."""
 
+import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,6 +83,22 @@ def test_the_fly_has_a_simulation_and_an_analysis_of_its_own(
     assert "analyse" not in planned and "simulate" not in planned
 
 
+def test_the_fit_of_a_large_network_is_planned_in_parts(
+    tmp_path: Path, snakemake: Run, config: Callable[..., Path]
+) -> None:
+    scatter = "{above: 39, n_stretches: 3, n_row_blocks: 2}"
+    path = config(("overrides:", f"overrides:\n  fits.varpro.trainer.scatter: {scatter}"))
+    models = [f"results/test/fig_2/seed_42/{fit}/model.pt" for fit in ("varpro", "sgd")]
+    part = "results/test/.state/fig_2/seed_42/varpro/parts/rows_2.pt"
+
+    planned = jobs(snakemake(*models, "-n", folder=tmp_path, config=path).stdout)
+    refused = snakemake(part, "-n", folder=tmp_path, config=path).stdout
+
+    assert planned["train_part"] == 4 + 2 * 3 + 2 * 2  # of varpro only
+    assert planned["train"] == 2
+    assert "has no part 'rows_2'; it has: find, gram_spline_0, " in refused
+
+
 def test_an_experiment_that_no_figure_shows_is_drawn_all_the_same(
     tmp_path: Path, snakemake: Run, config: Callable[..., Path]
 ) -> None:
@@ -123,6 +141,27 @@ def test_a_job_of_a_run_whose_settings_were_changed_meanwhile_is_refused(
 
     assert run.returncode != 0
     assert "was changed while the run goes on" in run.stdout
+
+
+def test_the_profile_of_one_machine_keeps_jobs_within_its_memory(tmp_path: Path) -> None:
+    """A rule that declares more than there is gets all there is, and no job beside it."""
+    config, profile = ROOT / "config/test.yaml", ROOT / "workflow/profiles/default"
+    where = ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(tmp_path)]
+    run = subprocess.run(
+        [
+            *(sys.executable, "-m", "snakemake", "--dry-run", *where),
+            *("--configfile", str(config), "--workflow-profile", str(profile)),
+            *("--set-resources", "simulate:mem_mb=9000000000"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 10**6
+    assert run.returncode == 0, run.stdout + run.stderr
+    simulate = (run.stdout + run.stderr).partition("rule simulate:")[2].partition("[")[0]
+    assert f"mem_mb={there}," in simulate
 
 
 def test_a_fit_that_does_not_exist_is_named(tmp_path: Path, snakemake: Run) -> None:

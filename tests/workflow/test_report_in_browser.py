@@ -31,6 +31,8 @@ window.addEventListener("load", () => {
     tables: [...document.querySelectorAll("table")].map((t) => t.rows.length),
     anchors: [...document.querySelectorAll("a[href^='#']")]
       .filter((a) => !document.getElementById(a.getAttribute("href").slice(1))).length,
+    graph: [...document.querySelectorAll("svg.rules rect")]
+      .filter((r) => r.getBoundingClientRect().width > 40).length,
     requests: performance.getEntriesByType("resource").map((e) => e.name.slice(0, 80)),
     overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
   };
@@ -107,6 +109,7 @@ def test_every_picture_loads_and_every_table_has_rows(shown: Shown) -> None:
     assert len(shown.seen["tables"]) > 3 + n_figures  # numbers, times, origins
     assert min(shown.seen["tables"]) >= 1
     assert shown.seen["anchors"] == 0
+    assert shown.seen["graph"] == 8  # rules, the page among them
 
 
 def test_nothing_is_fetched_and_nothing_is_complained_of(shown: Shown) -> None:

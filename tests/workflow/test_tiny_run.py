@@ -88,14 +88,67 @@ def test_the_report_is_one_file_with_all_figures_in_it(tiny: Path) -> None:
         assert re.split(r"[^\w ]", spec.caption.rpartition(", ")[2])[0] in text
 
 
-@pytest.mark.parametrize(
-    "name", ["report.html", "tables/metrics.csv", "figures/fig_2.pdf", "figures/fig_2.png"]
-)
-def test_what_the_workflow_leaves_says_where_it_comes_from(tiny: Path, name: str) -> None:
-    text = describe_path(tiny / "results/test" / name)
+FIT = "fig_2/seed_42/sgd"
 
-    assert "config_digest" in text
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("report.html", "tables/metrics.csv", "tables/metrics_summary.csv"),
+        *("figures/fig_2.pdf", "figures/fig_2.png", "figures/fig_2_data/weights.zarr"),
+        *("fig_2/seed_42/activity.zarr", f"{FIT}/model.pt", f"{FIT}/selection.json"),
+        *(f"{FIT}/metrics.json", f"{FIT}/analysis/functions.zarr", f"{FIT}/analysis/changed.json"),
+        *(f"{FIT}/checkpoints/{file}" for file in ("training.json", "history.csv")),
+        f"{FIT}/checkpoints/checkpoint_00000200.pt",
+    ],
+)
+def test_every_artefact_says_where_it_comes_from_and_what_it_took(tiny: Path, name: str) -> None:
+    path = tiny / "results/test" / name
+    text = describe_path(path)
+
     assert "not known" not in text
+    for word in ("config_digest", "versions", "revision", "scipy", "python"):
+        assert word in text, word
+    for pattern in (r"seconds\W+[\d.]+", r"peak_mib\W+[\d.]+", r"created\W+20\d\d-", "seed"):
+        assert re.search(pattern, text), pattern
+    assert re.search(r"command\W+python -m snakemake .*--configfile", text)
+
+
+def test_the_report_says_of_each_figure_with_what_it_was_made(tiny: Path) -> None:
+    text = (tiny / "results/test/report.html").read_text()
+    figures = re.findall(r"<figure id=.*?</figure>", text, re.DOTALL)
+    settings = set(re.findall(r'<h3 id="(settings-\w+)"', text))
+
+    assert len(figures) == len(SHOWN) + 3
+    for figure in figures:
+        assert re.search(r"20\d\d-\S+ · [\d.]+ s · peak memory \d+ MiB · rule figure", figure)
+        assert "--configfile" in figure and "matplotlib" in figure and "revision" in figure
+        linked = set(re.findall(r'href="#(settings-\w+)"', figure))
+        assert linked and linked <= settings
+        assert "seed 42" in figure or "seed_42" in figure
+
+
+def test_the_report_has_every_job_with_its_declared_memory_and_the_graph(tiny: Path) -> None:
+    text = (tiny / "results/test/report.html").read_text()
+    run = re.search(r'<section id="times">.*?</section>', text, re.DOTALL)
+    assert run is not None
+    rows = re.findall(r"<tr><td>(\w+)</td>.*>([\d,.]+) MiB</td></tr>", run[0])
+
+    # all that the page was made from: 2 recordings, 3 fits, their figures, one table
+    assert len(rows) == 2 + 3 * 3 + len(SHOWN) + 3 + 1
+    assert ("train", "6000") in rows
+    assert "No job took more memory than its rule declares" in run[0]
+    drawn = re.findall(r"<text x=[^>]*>(\w+)</text>", run[0])
+    assert {"simulate", "train", "select", "analyse", "table", "figure", "report"} <= set(drawn)
+    assert run[0].count('class="arrow') > len(set(drawn))
+
+
+def test_the_end_of_the_run_says_what_was_built_and_where_to_look(tiny: Path) -> None:
+    said = (tiny / "said.txt").read_text()
+
+    assert re.search(r"^figure +11 +.* of 2000 MiB$", said, re.MULTILINE)
+    assert "results/test/figures: analysis.pdf, fig_2.pdf" in said
+    assert str((tiny / "results/test/report.html").resolve()) in said
 
 
 def test_snakemake_s_own_report_can_be_made(tiny: Path, snakemake: Run) -> None:
@@ -157,6 +210,38 @@ def test_nothing_is_done_twice(tiny: Path, snakemake: Run) -> None:
                 "figure_of_fit": 3,
             },
             id="a setting of the simulation",
+        ),
+        pytest.param(
+            ("overrides:", 'plot: {truth_color: "#aa3355"}\n\noverrides:'),
+            {"figure": 11, "figure_of_fit": 3},
+            id="a colour",
+        ),
+        pytest.param(
+            ("supp_3: [42]", "supp_3: [43]"),
+            # its own jobs, and the table and figures that show its fit
+            {
+                "simulate": 1,
+                "train": 1,
+                "select": 1,
+                "analyse": 1,
+                "table": 1,
+                "figure": 3,
+                "figure_of_fit": 1,
+            },
+            id="a seed of one experiment",
+        ),
+        pytest.param(
+            ("simulation.n_neurons: 40", "simulation.n_neurons: 40\n  simulation.dt: 0.02"),
+            {
+                "simulate": 2,
+                "train": 3,
+                "select": 3,
+                "analyse": 3,
+                "table": 1,
+                "figure": 11,
+                "figure_of_fit": 3,
+            },
+            id="the time step",
         ),
     ],
 )

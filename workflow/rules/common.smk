@@ -1,6 +1,7 @@
 """What all rules share: settings, paths, targets, digests of the code."""
 
 import os
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -8,6 +9,8 @@ from snakemake.utils import validate
 
 from neuralgnn.config.errors import ConfigError
 from neuralgnn.config.fly import checkpoint_path
+from neuralgnn.config.scatter import PARTS, assembly_mib, part_mib, part_threads
+from neuralgnn.data.cost import COMMAND, typed_command
 from neuralgnn.data.provenance import digest
 from neuralgnn.plot.figures import FIGURES, Need
 from neuralgnn.steps.code import code_digest
@@ -19,6 +22,7 @@ from neuralgnn.steps.project import (
     fits,
     open_project,
 )
+from neuralgnn.steps.summary import run_summary
 
 
 def read_project():
@@ -53,6 +57,10 @@ def refuse_changed(project):
 
 PROJECT = read_project()
 refuse_changed(PROJECT)
+# What results of its jobs say they come from.
+os.environ.setdefault(COMMAND, typed_command())
+STARTED = time.time()
+PLOT = PROJECT.workflow.plot.model_dump(mode="json")
 SCHEMAS = Path(workflow.basedir) / "workflow" / "schemas"
 ENVIRONMENT = Path(workflow.basedir) / "envs" / "cpu.yaml"
 
@@ -83,6 +91,7 @@ SUMMARY = f"{RESULTS}/tables/{{part}}_summary.csv"
 PAGE = f"{RESULTS}/{{page}}.html"
 REPORT = PAGE.format(page="report")
 STATE = f"{RESULTS}/.state/{{experiment}}/seed_{{seed}}/{{fit}}"
+PART = f"{STATE}/parts/{{part}}.pt"
 LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 
@@ -162,9 +171,66 @@ def experiment_of(wildcards):
     return PROJECT.experiments[wildcards.experiment]
 
 
+def plan_of(wildcards):
+    """What a fit is cut into; None: it is made in one job."""
+    experiment, _ = experiment_of(wildcards), fit_of(wildcards)
+    if experiment.simulation.kind == "fly":
+        return None
+    return experiment.fits[wildcards.fit].scatter_plan(experiment.simulation.n_neurons)
+
+
+def parts_before(wildcards):
+    """Files of the parts that a part is made from."""
+    plan = plan_of(wildcards)
+    if plan is None:
+        raise WorkflowError(
+            f"fit {wildcards.fit!r} of {wildcards.experiment!r} is made in one job: it has no "
+            f"part {wildcards.part!r}; see trainer.scatter.above"
+        )
+    try:
+        return part_files(wildcards, plan.needs(wildcards.part))
+    except ValueError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def last_parts(wildcards):
+    """Files of the parts that a model is put together from; none where it is made in one job."""
+    plan = plan_of(wildcards)
+    return [] if plan is None else part_files(wildcards, plan.last)
+
+
+def part_files(wildcards, names):
+    of = {name: wildcards[name] for name in ("experiment", "seed", "fit")}
+    return [PART.format(**of, part=name) for name in names]
+
+
+def threads_of_part(wildcards):
+    """Threads of a part of a fit."""
+    return part_threads(experiment_of(wildcards).simulation.n_neurons)
+
+
+def part_memory(wildcards, attempt):
+    """Memory of a part of a fit."""
+    n_neurons = experiment_of(wildcards).simulation.n_neurons
+    return attempt * part_mib(wildcards.part, plan_of(wildcards), n_neurons)
+
+
+def fit_memory(wildcards, attempt):
+    """Memory of a fit in one job, or of putting one together."""
+    plan, amount = plan_of(wildcards), 6000
+    if plan is not None:
+        amount = assembly_mib(experiment_of(wildcards).simulation.n_neurons)
+    return attempt * amount
+
+
 def gpus_of(wildcards):
     """One GPU for a fit that asks for CUDA."""
     return 1 if experiment_of(wildcards).fits[wildcards.fit].device == "cuda" else 0
+
+
+def simulation_gpus(wildcards):
+    """One GPU for a simulation that asks for CUDA."""
+    return 1 if experiment_of(wildcards).simulation.device == "cuda" else 0
 
 
 def simulation_threads(wildcards):

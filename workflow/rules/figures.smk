@@ -25,6 +25,7 @@ rule figure:
         runtime=growing(10),
         gpu=0,
     params:
+        plot=PLOT,
         code=figure_code,
     script:
         "../scripts/figure.py"
@@ -87,6 +88,7 @@ rule figure_of_fit:
         runtime=growing(10),
         gpu=0,
     params:
+        plot=PLOT,
         code=figure_code,
     script:
         "../scripts/figure.py"
@@ -120,6 +122,7 @@ rule figure_of_seeds:
         runtime=growing(10),
         gpu=0,
     params:
+        plot=PLOT,
         code=figure_code,
     script:
         "../scripts/figure.py"

@@ -44,7 +44,7 @@ rule report:
         gpu=0,
     params:
         titles=page_titles,
-        benchmarks=BENCHMARKS,
+        logs=LOGS,
         code=code_digest("neuralgnn.steps.report"),
     script:
         "../scripts/report.py"

@@ -19,7 +19,7 @@ rule simulate:
     resources:
         mem_mb=growing(2000),
         runtime=growing(30),
-        gpu=0,
+        gpu=simulation_gpus,
     params:
         simulation=simulation_of,
         code=code_digest("neuralgnn.steps.simulate"),

@@ -1,10 +1,39 @@
-"""Fits."""
+"""Fits, in one job each; those of large networks in several (``trainer.scatter``)."""
+
+
+rule train_part:
+    """Makes one part of a fit that is cut into jobs, from the parts that it needs."""
+    input:
+        recording=RECORDING,
+        parts=parts_before,
+    output:
+        part=temp(PART),
+    log:
+        f"{LOGS}/train_part/{{experiment}}_seed_{{seed}}_{{fit}}_{{part}}.log",
+    benchmark:
+        f"{BENCHMARKS}/train_part/{{experiment}}_seed_{{seed}}_{{fit}}_{{part}}.tsv"
+    wildcard_constraints:
+        part=PARTS,
+    conda:
+        ENVIRONMENT
+    threads: threads_of_part
+    resources:
+        mem_mb=part_memory,
+        runtime=growing(240),
+        gpu=gpus_of,
+    params:
+        fit=fit_of,
+        state=STATE,
+        code=code_digest("neuralgnn.steps.train"),
+    script:
+        "../scripts/train_part.py"
 
 
 rule train:
     """Fits a model to a recording without its truth; a killed run resumes from its state."""
     input:
         recording=RECORDING,
+        parts=last_parts,
     output:
         training=FIT.training,
         history=FIT.history,
@@ -16,7 +45,7 @@ rule train:
         ENVIRONMENT
     threads: 2
     resources:
-        mem_mb=growing(6000),
+        mem_mb=fit_memory,
         runtime=growing(240),
         gpu=gpus_of,
     params:

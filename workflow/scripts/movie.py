@@ -4,7 +4,7 @@ from pathlib import Path
 
 from neuralgnn.steps.job import job
 
-with job(snakemake.log[0]):
+with job(snakemake.log[0], snakemake):
     from neuralgnn.steps.figure import lattice_movie_step, movie_step, store_of
 
     inputs, movie = dict(snakemake.input.items()), Path(snakemake.output["gif"])

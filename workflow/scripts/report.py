@@ -4,7 +4,7 @@ from pathlib import Path
 
 from neuralgnn.steps.job import job
 
-with job(snakemake.log[0]):
+with job(snakemake.log[0], snakemake):
     from neuralgnn.steps.report import report_step
 
     report_step(
@@ -13,5 +13,5 @@ with job(snakemake.log[0]):
         table=Path(snakemake.input["table"]),
         metrics=[Path(path) for path in snakemake.input["metrics"]],
         titles=snakemake.params["titles"],
-        benchmarks=Path(snakemake.params["benchmarks"]),
+        logs=Path(snakemake.params["logs"]),
     )

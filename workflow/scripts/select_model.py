@@ -4,7 +4,7 @@ from pathlib import Path
 
 from neuralgnn.steps.job import job
 
-with job(snakemake.log[0]):
+with job(snakemake.log[0], snakemake):
     import torch
 
     from neuralgnn.config.fit import FitConfig

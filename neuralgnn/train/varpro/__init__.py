@@ -1,5 +1,5 @@
 """Variable projection: the transfer function is searched, everything linear is solved for."""
 
-__all__ = ["run_varpro"]
+__all__ = ["make_part", "run_varpro"]
 
-from neuralgnn.train.varpro.run import run_varpro
+from neuralgnn.train.varpro.run import make_part, run_varpro

@@ -6,14 +6,16 @@ r"""A model fitted by variable projection. Axes: T frames, N neurons, K coeffici
 3. *Latents*: the update functions of all neurons through latent vectors (``latent``).
 4. *Distil*: the MLPs of the graph network learn psi and phi (``distil``).
 5. *Solve*: W once more, with the MLPs in place.
+
+Here is the first step, and what the others share; ``parts`` puts them together.
 """
 
 __all__ = [
     "Samples",
     "Search",
+    "distil_transfer",
     "distil_update",
     "find_transfer",
-    "fit_model",
     "fitting_points",
     "interpolate",
     "subsample",
@@ -33,9 +35,7 @@ from torch import Tensor, nn
 
 from neuralgnn.models import AssemblyGNN
 from neuralgnn.models.mlp import MLP
-from neuralgnn.train.varpro.distil import covering_rows, fit_mlp
-from neuralgnn.train.varpro.evidence import evidence_ridge
-from neuralgnn.train.varpro.rows import GramFactor, lower_gram, solve_weights
+from neuralgnn.train.varpro.distil import fit_mlp
 from neuralgnn.train.varpro.search import (
     SearchData,
     SearchState,
@@ -44,14 +44,10 @@ from neuralgnn.train.varpro.search import (
     start_coefficients,
 )
 from neuralgnn.train.varpro.splines import SplineBasis, quantile_knots, refined_knots
-from neuralgnn.train.varpro.updates import shared_update, update_curves
 
 logger = logging.getLogger(__name__)
 
-_TABLE_POINTS = 1 << 15
-_RIDGE_ROUNDS = 3  # of the last solve; the ridge settles at once
 _AGREEMENT = 0.02
-_MOST_POINTS = 1400  # of the update functions' distillation; its cost grows with the cube
 
 
 @dataclass(frozen=True)
@@ -182,55 +178,8 @@ def find_transfer(
     return search
 
 
-def fit_model(
-    model: AssemblyGNN,
-    train: Samples,
-    search: Search,
-    *,
-    n_update_coefficients: int,
-    ridge: float | None,
-) -> dict[str, float]:
-    """Fills a model in place from the found psi: rows, latent vectors, MLPs, rows again.
-
-    Returns:
-        Relative errors of the two MLPs, ``transfer`` and ``update``, and the relative ``ridge``
-        of the last solve.
-
-    Raises:
-        ValueError: If W is not determined by the samples.
-    """
-    assert search.state is not None
-    basis, c = search.basis, search.state.coefficients
-    shared = not model.embedding.requires_grad
-    sample = subsample(train.x)
-    update_basis = SplineBasis(refined_knots(basis, c, sample, n_update_coefficients))
-    grid = np.linspace(basis.knots[0], basis.knots[-1], _TABLE_POINTS)
-    table = torch.as_tensor(basis.curve(c, grid), device=train.x.device)
-    sent = interpolate(train.x, grid, table)
-    factor = GramFactor.of(sent, ridge=search.state.ridge if ridge is None else ridge)
-
-    errors = {"transfer": _distil_transfer(model, basis, c, sample)}
-    if shared:
-        curves = shared_update(train.x, train.y, sent, factor, update_basis)
-        rows = torch.zeros(1, dtype=torch.long)
-    else:
-        n_latent = model.embedding.shape[1]
-        latent = update_curves(train.x, train.y, sent, factor, update_basis, n_latent=n_latent)
-        with torch.no_grad():
-            model.embedding.zero_()
-            model.embedding[:, : latent.latent.shape[1]] = latent.latent.to(model.embedding)
-        rows = covering_rows(latent.latent, n_most=_MOST_POINTS // (4 * update_basis.size))
-        curves = latent.coefficients()[rows]
-    errors["update"] = distil_update(model, update_basis, curves, rows, sample)
-    del sent, factor
-    model.to(train.x.device)
-    errors["ridge"] = _solve_with_model(
-        model, train, grid, ridge=ridge, first_ridge=search.state.ridge
-    )
-    return errors
-
-
-def _distil_transfer(model: AssemblyGNN, basis: SplineBasis, c: NDArray, sample: NDArray) -> float:
+def distil_transfer(model: AssemblyGNN, basis: SplineBasis, c: NDArray, sample: NDArray) -> float:
+    """The MLP of psi learns the spline with coefficients ``c``, but for a constant."""
     assert isinstance(model.transfer, MLP)
     points = fitting_points(basis)
     inputs = torch.as_tensor(points)[:, None] / model.activity_scale
@@ -302,53 +251,6 @@ def _refine(search: Search, stage: int, sample: NDArray, n_coefficients: int) ->
         ridge=search.state.ridge,
     )
     return replace(search, stage=stage, knots=knots, state=state)
-
-
-@torch.no_grad()
-def _solve_with_model(
-    model: AssemblyGNN,
-    train: Samples,
-    grid: NDArray,
-    *,
-    ridge: float | None,
-    first_ridge: float,
-) -> float:
-    """W for the model's own MLPs; gives the relative ridge it was solved with."""
-    at = torch.as_tensor(grid, dtype=torch.float32, device=train.x.device)
-    table = model.transfer(at[:, None] / model.activity_scale).double()
-    sent = interpolate(train.x, grid, table)
-    target = torch.cat(
-        [
-            (y - model.self_update(x)).double()
-            for x, y in zip(train.x.split(256), train.y.split(256), strict=True)
-        ]
-    )
-    gram, moments = lower_gram(sent), sent.T @ target
-
-    def solve(ridge: float) -> tuple[GramFactor, Tensor]:
-        factor = GramFactor.of_gram(gram.clone(), ridge=ridge, n_samples=len(sent))
-        return factor, solve_weights(factor, moments)
-
-    used = first_ridge if ridge is None else ridge
-    factor, weight = solve(used)
-    for _ in range(_RIDGE_ROUNDS if ridge is None else 0):
-        squares = (
-            float((y - p @ weight.T).square_().sum())
-            for p, y in zip(sent.split(2048), target.split(2048), strict=True)
-        )
-        wanted = evidence_ridge(
-            factor,
-            n_samples=len(sent),
-            n_receivers=len(weight),
-            squared_residuals=sum(squares),
-            squared_weights=float(weight.square().sum()),
-        )
-        if abs(wanted / used - 1) < 0.1:
-            break
-        used = wanted
-        factor, weight = solve(used)
-    model.weight.copy_(weight)
-    return used
 
 
 def interpolate(x: Tensor, grid: NDArray, table: Tensor) -> Float[Tensor, "T N"]:

@@ -15,7 +15,15 @@ eliminating ``w`` and the multiplier of the constraint leaves a small system for
 Receivers that share their update function share ``d``: their systems are summed.
 """
 
-__all__ = ["GramFactor", "RowSystem", "lower_gram", "solve_rows", "solve_weights"]
+__all__ = [
+    "Eliminated",
+    "GramFactor",
+    "RowSystem",
+    "lower_gram",
+    "solve_row_block",
+    "solve_rows",
+    "solve_weights",
+]
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -95,6 +103,63 @@ class GramFactor:
         return total
 
 
+class Eliminated:
+    """Equations of receivers' spline coefficients alone, their weights being eliminated.
+
+    Args:
+        factor: Gram factor of P.
+        cross: P'B of each receiver.
+        own: B'B of each receiver.
+        receivers: Index of each receiver among the senders.
+
+    Attributes:
+        information: What is left of B'B.
+    """
+
+    def __init__(
+        self,
+        factor: GramFactor,
+        cross: Float[Tensor, "I N K"],
+        own: Float[Tensor, "I K K"],
+        receivers: Int[Tensor, " I"],
+    ) -> None:
+        self.factor, self.cross, self.receivers = factor, cross, receivers
+        self.index = torch.arange(len(receivers), device=receivers.device)
+        self.eliminated = self.inverse_times(cross)  # V, (I, N, K)
+        self.own_row = self.eliminated[self.index, receivers]  # V_i, (I, K)
+        self.column = factor.inverse_columns(receivers).T  # G^-1 e_i, (I, N)
+        self.pivot = self.column[self.index, receivers]  # h, (I,)
+        constraint = self.own_row[:, :, None] * self.own_row[:, None, :]
+        information = own - cross.mT @ self.eliminated
+        self.information = information + constraint / self.pivot[:, None, None]
+
+    def sides(
+        self, own: Float[Tensor, "I K R"], moment: Float[Tensor, "I N R"]
+    ) -> tuple[Float[Tensor, "I K R"], Float[Tensor, "I N R"]]:
+        """Right-hand sides for B'z and P'z, and ``u = G^-1 P'z``."""
+        u = self.inverse_times(moment)
+        u_own = u[self.index, self.receivers]  # (I, R)
+        rhs = own - self.cross.mT @ u
+        return rhs + self.own_row[:, :, None] * u_own[:, None, :] / self.pivot[:, None, None], u
+
+    def weights(
+        self, u: Float[Tensor, "I N R"], d: Float[Tensor, "I K R"]
+    ) -> Float[Tensor, "I N R"]:
+        """Weights that belong to spline coefficients."""
+        u_own = u[self.index, self.receivers]
+        multiplier = (u_own - (self.own_row[:, None, :] @ d)[:, 0]) / self.pivot[:, None]  # (I, R)
+        w = u - self.eliminated @ d - self.column[:, :, None] * multiplier[:, None, :]
+        w[self.index, self.receivers] = 0
+        return w
+
+    def inverse_times(self, columns: Float[Tensor, "I N R"]) -> Float[Tensor, "I N R"]:
+        """The inverse of the ridged Gram matrix times columns of each receiver."""
+        n_receivers, n_senders, n_columns = columns.shape
+        flat = columns.permute(1, 0, 2).reshape(n_senders, -1)
+        product = self.factor.solve(flat)
+        return product.reshape(n_senders, n_receivers, n_columns).permute(1, 0, 2)
+
+
 class RowSystem:
     """The least-squares problems of some receivers.
 
@@ -117,38 +182,22 @@ class RowSystem:
     ) -> None:
         self.sent, self.factor, self.own = sent, factor, own
         self.receivers, self.shared = receivers, shared
-        index = torch.arange(len(receivers), device=receivers.device)
-        self.cross = self._to_senders(own)  # P'B, (I, N, K)
-        self.eliminated = self._inverse_times(self.cross)  # V, (I, N, K)
-        self.own_row = self.eliminated[index, receivers]  # V_i, (I, K)
-        self.column = factor.inverse_columns(receivers).T  # G^-1 e_i, (I, N)
-        self.pivot = self.column[index, receivers]  # h, (I,)
-        schur = own.mT @ own - self.cross.mT @ self.eliminated
-        schur = (
-            schur + self.own_row[:, :, None] * self.own_row[:, None, :] / self.pivot[:, None, None]
-        )
-        self.schur = schur
+        self.linear = Eliminated(factor, self._to_senders(own), own.mT @ own, receivers)
 
     def solve(
         self, target: Float[Tensor, "I T R"]
     ) -> tuple[Float[Tensor, "I N R"], Float[Tensor, "I K R"]]:
         """Weights and spline coefficients for each right-hand side."""
-        index = torch.arange(len(self.receivers), device=self.receivers.device)
-        u = self._inverse_times(self._to_senders(target))
-        u_own = u[index, self.receivers]  # (I, R)
-        d = self._solve_small(self._reduced(target, u, u_own))
-        multiplier = (u_own - (self.own_row[:, None, :] @ d)[:, 0]) / self.pivot[:, None]  # (I, R)
-        w = u - self.eliminated @ d - self.column[:, :, None] * multiplier[:, None, :]
-        w[index, self.receivers] = 0
-        return w, d
+        rhs, u = self.linear.sides(self.own.mT @ target, self._to_senders(target))
+        d = self._solve_small(rhs)
+        return self.linear.weights(u, d), d
 
     def update_equations(
         self, target: Float[Tensor, "I T R"]
     ) -> tuple[Float[Tensor, "I K K"], Float[Tensor, "I K R"]]:
         """Normal equations of the spline coefficients alone, the weights being eliminated."""
-        index = torch.arange(len(self.receivers), device=self.receivers.device)
-        u = self._inverse_times(self._to_senders(target))
-        return self.schur, self._reduced(target, u, u[index, self.receivers])
+        rhs, _ = self.linear.sides(self.own.mT @ target, self._to_senders(target))
+        return self.linear.information, rhs
 
     def residual(
         self,
@@ -162,12 +211,8 @@ class RowSystem:
         sums = (self.sent @ flat).reshape(-1, n_receivers, n_sides).permute(1, 0, 2)
         return target - sums - self.own @ d
 
-    def _reduced(self, target: Tensor, u: Tensor, u_own: Tensor) -> Float[Tensor, "I K R"]:
-        rhs = self.own.mT @ target - self.cross.mT @ u
-        return rhs + self.own_row[:, :, None] * u_own[:, None, :] / self.pivot[:, None, None]
-
     def _solve_small(self, rhs: Float[Tensor, "I K R"]) -> Float[Tensor, "I K R"]:
-        schur = self.schur
+        schur = self.linear.information
         if self.shared:
             schur, rhs = schur.sum(0, keepdim=True), rhs.sum(0, keepdim=True)
         # Splines beyond the receiver's own range have empty columns: a light ridge sends their
@@ -182,12 +227,6 @@ class RowSystem:
         n_receivers, n_samples, n_columns = columns.shape
         flat = columns.permute(1, 0, 2).reshape(n_samples, -1)
         return (self.sent.T @ flat).reshape(-1, n_receivers, n_columns).permute(1, 0, 2)
-
-    def _inverse_times(self, columns: Float[Tensor, "I N R"]) -> Float[Tensor, "I N R"]:
-        n_receivers, n_senders, n_columns = columns.shape
-        flat = columns.permute(1, 0, 2).reshape(n_senders, -1)
-        product = self.factor.solve(flat)
-        return product.reshape(n_senders, n_receivers, n_columns).permute(1, 0, 2)
 
 
 def lower_gram(sent: Float[Tensor, "T N"]) -> Float[Tensor, "N N"]:
@@ -229,9 +268,23 @@ def solve_rows(
         moments: ``P'z`` of each receiver.
         receivers: Index of each receiver among the senders.
     """
+    return _rows(factor.solve(moments), factor.inverse[:, receivers], receivers)
+
+
+def solve_row_block(
+    factor: GramFactor, moments: Float[Tensor, "N I"], receivers: Int[Tensor, " I"]
+) -> Float[Tensor, "I N"]:
+    """The same as :func:`solve_rows` without all of the inverse, for receivers of one block."""
+    both = factor.solve(torch.cat([moments, _unit_columns(factor.factor, receivers)], dim=1))
+    return _rows(both[:, : len(receivers)], both[:, len(receivers) :], receivers)
+
+
+def _rows(
+    free: Float[Tensor, "N I"], inverse: Float[Tensor, "N I"], receivers: Int[Tensor, " I"]
+) -> Float[Tensor, "I N"]:
+    """Rows without a weight of their own, from those with one and columns of the inverse."""
     index = torch.arange(len(receivers), device=receivers.device)
-    u = factor.solve(moments).T  # (I receivers, N senders)
-    multiplier = u[index, receivers] / factor.inverse.diagonal()[receivers]
-    w = u - multiplier[:, None] * factor.inverse[receivers]
+    multiplier = free[receivers, index] / inverse[receivers, index]
+    w = (free - inverse * multiplier).T
     w[index, receivers] = 0
     return w

@@ -11,11 +11,8 @@ import pytest
 from neuralgnn.config import FlyConfig
 from neuralgnn.config.fly import CHECKPOINT_VARIABLE
 from neuralgnn.data import Recording, open_recording, open_truth, target
+from neuralgnn.data.store import stored_content
 from neuralgnn.simulate.fly import simulate_fly
-
-
-def tree(path: Path) -> dict[str, bytes]:
-    return {str(f.relative_to(path)): f.read_bytes() for f in path.rglob("*") if f.is_file()}
 
 
 def record(config: FlyConfig, path: Path, *, seed: int = 0, **options) -> Recording:
@@ -194,7 +191,7 @@ def test_same_settings_and_seed_give_the_same_bytes_and_another_seed_others(
     for name, seed in {"a": 0, "b": 0, "c": 1}.items():
         record(config, tmp_path / name, seed=seed)
 
-    assert tree(tmp_path / "a") == tree(tmp_path / "b")
+    assert stored_content(tmp_path / "a") == stored_content(tmp_path / "b")
     assert open_recording(tmp_path / "a").digest != open_recording(tmp_path / "c").digest
 
 
@@ -236,7 +233,7 @@ def test_a_killed_run_ends_in_the_same_bytes(tmp_path: Path, fly) -> None:
 
     record(config, path, shard_frames=16)
 
-    assert tree(path) == tree(tmp_path / "whole.zarr")
+    assert stored_content(path) == stored_content(tmp_path / "whole.zarr")
 
 
 def test_a_step_that_is_too_long_is_refused(tmp_path: Path, fly) -> None:

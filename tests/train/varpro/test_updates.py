@@ -1,7 +1,9 @@
+import numpy as np
 import pytest
 import torch
 
 from neuralgnn.train.varpro import updates
+from neuralgnn.train.varpro.pieces import Pieces, tiles
 from neuralgnn.train.varpro.rows import GramFactor
 from neuralgnn.train.varpro.splines import SplineBasis, quantile_knots
 
@@ -15,14 +17,21 @@ def test_curves_in_the_space_of_some_neurons_equal_those_of_all(
     decay = torch.tensor([1.0, 1.0, 2.0, 2.0]).repeat(15)
     coupling = torch.tensor([1.0, 2.0]).repeat(30)
     y = -decay * x + coupling * x.tanh() + x.tanh() @ weight.T
-    sent = x.tanh()
     basis = SplineBasis(quantile_knots(x.numpy().ravel(), 12))
-    factor = GramFactor.of(sent, ridge=1e-12)
+    factor = GramFactor.of(x.tanh(), ridge=1e-12)
 
-    direct = updates.update_curves(x, y, sent, factor, basis, n_latent=2).coefficients()
+    pieces = Pieces(lambda frames: (x[frames], y[frames]), np.arange(1500), n_neurons=60)
+
+    def curves() -> torch.Tensor:
+        space = updates.spanning_space(pieces, factor, torch.tanh, basis)
+        everyone = tiles(torch.arange(60))
+        equations = updates.update_equations(pieces, everyone, factor, torch.tanh, space)
+        return updates.latent_curves(space, *equations, n_latent=2).coefficients()
+
+    direct = curves()
     monkeypatch.setattr(updates, "_MOST_DIRECT", 50)
     monkeypatch.setattr(updates, "_N_SPANNING", 20)
-    spanned = updates.update_curves(x, y, sent, factor, basis, n_latent=2).coefficients()
+    spanned = curves()
 
     difference = (basis.curve((spanned - direct).numpy().T, x[:200, 0].numpy()) ** 2).mean()
     size = (basis.curve(direct.numpy().T, x[:200, 0].numpy()) ** 2).mean()
