@@ -98,12 +98,15 @@ def weights_dataset(
         "resolution": (quality.resolution, "share of the weight that the data decide"),
     }
     known = quality.known
-    metrics: Metrics = {"weights_identifiable_share": float(known.mean())}
+    metrics: Metrics = {}
+    if np.isfinite(quality.error).any():
+        metrics["weights_identifiable_share"] = float(known.mean())
     ceilings: Metrics = {}
     if true is not None and truth is not None:
         columns["true_weight"] = (true.weight, "true weight")
         metrics |= _scores(own, published, true, known)
-        ceilings["weights_r2"] = ceiling_r2(quality.expected_error(true.weight), true.weight)
+        if np.isfinite(quality.error).any():  # sgd knows nothing of its errors
+            ceilings["weights_r2"] = ceiling_r2(quality.expected_error(true.weight), true.weight)
         bound = quality.unbiased_error[known]
         if np.isfinite(bound).all():
             ceilings["weights_r2_identifiable"] = ceiling_r2(bound, true.weight[known])
