@@ -134,6 +134,9 @@ class VarproConfig(Section):
     n_search_samples: Annotated[int, Field(ge=100)] | None = None
     """Frames used while the transfer function is searched; null: three per neuron, at least 2000
     and at most 6000, but never fewer than one and a half per neuron."""
+    max_deviation: PositiveFloat | None = None
+    """Frames at which any neuron's activity or rate of change lies further from its median than
+    this many interquartile ranges are left out of the fit, as artefacts; null: none are [1]."""
     n_receivers: PositiveInt = 16
     """Receiving neurons used while the transfer function is searched."""
     n_coefficients: Annotated[tuple[Annotated[int, Field(ge=6)], ...], Field(min_length=1)] = (

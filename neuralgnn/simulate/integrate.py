@@ -57,7 +57,8 @@ def euler_maruyama(
     done = 0
     if x.device.type == "cuda" and len(activity) >= 2 * _REPLAYED:
         done = len(activity) // _REPLAYED * _REPLAYED
-        start = _replay(_graph, drift, x, dt, *(_first(done, v) for v in (activity, rate, noise)))
+        some = (None if v is None else v[:done] for v in (rate, noise))
+        start = _replay(_graph, drift, x, dt, activity[:done], *some)
     after = torch.empty_like(x)
     if done == len(activity):
         after.copy_(start)
@@ -138,10 +139,6 @@ def _graph(work: Callable[[], None]) -> Callable[[], None]:
     with torch.cuda.graph(graph):
         work()
     return graph.replay
-
-
-def _first(n: int, values: Tensor | None) -> Tensor | None:
-    return None if values is None else values[:n]
 
 
 def _check_finite(

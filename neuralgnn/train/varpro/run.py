@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from neuralgnn.config.fit import FitConfig, VarproConfig
 from neuralgnn.config.scatter import Plan
-from neuralgnn.data import Recording, atomic_path, digest, provenance, target
+from neuralgnn.data import Recording, atomic_path, digest, provenance
 from neuralgnn.data.provenance import code_digest
 from neuralgnn.models import AssemblyGNN, build_model, save_checkpoint
 from neuralgnn.train.progress import Progress
 from neuralgnn.train.resume import ResumePoint
 from neuralgnn.train.varpro.fit import Samples, Search, find_transfer
+from neuralgnn.train.varpro.frames import FrameLoader, sample_sizes
 from neuralgnn.train.varpro.grouped import fit_group_model
 from neuralgnn.train.varpro.groups import GroupSearch, find_group_transfer
 from neuralgnn.train.varpro.hidden import HiddenField
@@ -113,6 +114,7 @@ def run_varpro(
     )
     save_checkpoint(out / name, model, step=step, provenance=record)
     _write_history(out / "history.csv", history)
+    left_out = fit.load.n_left_out.get(fit.n_samples)
     return {
         "n_steps": step,
         "checkpoints": [{"file": name, "step": step}],
@@ -121,6 +123,7 @@ def run_varpro(
         "held_out_error": error,
         "ridge": errors.pop("ridge"),
         "distillation_error": errors,
+        **({} if left_out is None else {"n_samples_left_out": left_out}),
         **took,
         **sparse,
     }
@@ -204,12 +207,18 @@ class _Fit:
         self.key = digest([settings, recording.digest, seed, device.type, torch.__version__, code])
         self.store = _SearchStore(ResumePoint(state / "varpro.pt", key=self.key))
         train_frames, held_out_frames = recording.split(config.validation_fraction)
-        self.n_search, self.n_samples = _sample_sizes(
+        self.n_search, self.n_samples = sample_sizes(
             trainer, recording.n_neurons, len(train_frames)
         )
         # Frames t whose finite difference at t + 1 exists and stays on the same side of the split.
         self.train_frames, self.held_out_frames = train_frames[:-1], held_out_frames[:-1]
-        self.load = _Loader(recording, config.target.kind, device)
+        self.load = FrameLoader(
+            recording,
+            config.target.kind,
+            device,
+            reference=self.train_frames,
+            max_deviation=trainer.max_deviation,
+        )
 
     def key_of(self, plan: Plan) -> str:
         """Key of the parts of this fit, which say neither their number nor their sizes."""
@@ -235,7 +244,7 @@ class _Fit:
 
         return Pieces(
             read,
-            _evenly(self.train_frames, self.n_samples),
+            self.load.chosen(self.train_frames, self.n_samples),
             n_neurons=self.recording.n_neurons,
         )
 
@@ -369,26 +378,6 @@ class _Fit:
             yield on_progress
 
 
-class _Loader:
-    """Reads evenly spread frames of the recording and their targets."""
-
-    def __init__(self, recording: Recording, kind: Any, device: torch.device) -> None:
-        self.recording, self.kind, self.device = recording, kind, device
-
-    def __call__(self, frames: range, n_frames: int) -> Samples:
-        return self.at(_evenly(frames, n_frames))
-
-    def at(self, chosen: NDArray) -> Samples:
-        """Reads some frames by their numbers."""
-        x = self.recording.activity(chosen)
-        y = target(self.recording, chosen, kind=self.kind)
-        return Samples(*(torch.from_numpy(v).to(self.device) for v in (x, y, chosen)))
-
-
-def _evenly(frames: range, n_frames: int) -> NDArray:
-    return frames.start + np.linspace(0, len(frames) - 1, n_frames).round().astype(int)
-
-
 class _SearchStore:
     """Where a search stands, on disk."""
 
@@ -453,31 +442,6 @@ def _restored(value: Any) -> Any:
         return value["content"].numpy()
     content = {name: _restored(each) for name, each in value["content"].items()}
     return _STORED[value["kind"]](**content)
-
-
-def _sample_sizes(trainer: VarproConfig, n_neurons: int, n_available: int) -> tuple[int, int]:
-    """Frames of the search and of the solve, no more than there are.
-
-    Raises:
-        ValueError: If there are not more frames than unknowns of one row.
-    """
-    unknowns = n_neurons + trainer.n_update_coefficients
-    n_available -= 1  # the last one has no successor on this side of the split
-    if n_available <= unknowns:
-        raise ValueError(
-            f"the training stretch has {n_available} frames for {unknowns} unknowns per neuron "
-            f"({n_neurons} weights and {trainer.n_update_coefficients} spline coefficients): "
-            "record longer or lower trainer.n_update_coefficients"
-        )
-    search = trainer.n_search_samples or max(2000, min(3 * n_neurons, 6000), 3 * n_neurons // 2)
-    solve = trainer.n_samples or max(5000, min(8 * n_neurons, 16_000), 2 * n_neurons)
-    for key, wanted in (("n_search_samples", search), ("n_samples", solve)):
-        if wanted <= unknowns:
-            raise ValueError(
-                f"trainer.{key} = {wanted} is not above the {unknowns} unknowns per neuron "
-                f"({n_neurons} weights and {trainer.n_update_coefficients} spline coefficients)"
-            )
-    return min(search, n_available), min(solve, n_available)
 
 
 def _write_history(path: Path, history: list[list[float]]) -> None:
