@@ -74,6 +74,11 @@ def analyse_graph(
             f"the recording has {found}, the model {model.n_neurons} neurons, {model.n_edges} "
             "edges: is it a fit of this recording?"
         )
+    if ablated is not None and len(ablated[1]) != graph.n_edges:
+        raise ValueError(
+            f"{ablated[0].path} silences some of {len(ablated[1])} edges, the model has "
+            f"{graph.n_edges}: are they of the same experiment?"
+        )
     known = None if truth is None else truth.load()
     model = model.eval()
     fast = FastModel(model, graph)
@@ -164,11 +169,6 @@ def _ablated_prediction(
     model: SparseGNN, graph: Graph, recording: Recording, silent: Bool[np.ndarray, " E"]
 ) -> Metrics:
     """Scores under held-out stimuli with edges silenced in network and model alike."""
-    if len(silent) != graph.n_edges:
-        raise ValueError(
-            f"{recording.path} silences some of {len(silent)} edges, the model has "
-            f"{graph.n_edges}: are they of the same experiment?"
-        )
     fast = FastModel(model, graph, kept=~silent)
     one = one_step_scores(fast, recording)
     free, _ = roll_out(fast, recording, shown=np.empty(0, dtype=np.int64))

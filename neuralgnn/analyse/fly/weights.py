@@ -22,6 +22,7 @@ from neuralgnn.analyse.labels import about
 from neuralgnn.data.graph import Graph
 from neuralgnn.models.sparse import AffineGNN, SparseGNN
 
+_BOUND = "unbiased_error"
 _RESOLVED = 0.5  # share of a weight that the data decide, above which it counts as identifiable
 _SEED = 0  # of the errors drawn for the ceiling of the area under the ROC curve
 
@@ -64,11 +65,9 @@ def edge_quality(model: SparseGNN, graph: Graph, extra: Mapping[str, Any]) -> Ed
     _, leak, gain = model.embedding.detach().cpu().double().numpy().T
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = np.abs(gain / leak)[graph.post]
-    errors = (
-        extra[name].double().numpy() * scale if name in extra else unknown
-        for name in ("weight_error", "unbiased_error")
-    )
-    return EdgeQuality(*errors, extra["resolution"].double().numpy())
+    unbiased = extra[_BOUND].double().numpy() * scale if _BOUND in extra else unknown
+    error, resolution = (extra[name].double().numpy() for name in ("weight_error", "resolution"))
+    return EdgeQuality(error * scale, unbiased, resolution)
 
 
 def weights_dataset(
@@ -99,12 +98,15 @@ def weights_dataset(
         "resolution": (quality.resolution, "share of the weight that the data decide"),
     }
     known = quality.known
-    metrics: Metrics = {"weights_identifiable_share": float(known.mean())}
+    metrics: Metrics = {}
+    if np.isfinite(quality.error).any():
+        metrics["weights_identifiable_share"] = float(known.mean())
     ceilings: Metrics = {}
     if true is not None and truth is not None:
         columns["true_weight"] = (true.weight, "true weight")
         metrics |= _scores(own, published, true, known)
-        ceilings["weights_r2"] = ceiling_r2(quality.expected_error(true.weight), true.weight)
+        if np.isfinite(quality.error).any():  # sgd knows nothing of its errors
+            ceilings["weights_r2"] = ceiling_r2(quality.expected_error(true.weight), true.weight)
         bound = quality.unbiased_error[known]
         if np.isfinite(bound).all():
             ceilings["weights_r2_identifiable"] = ceiling_r2(bound, true.weight[known])
