@@ -27,7 +27,7 @@ onsuccess:
 
 
 onerror:
-    if "clock skew" in Path(log).read_text():
+    if any("clock skew" in Path(file).read_text() for file in log):
         print(
             f"The clock was set back: some files in {RESULTS} are from the future. Give them the "
             f"present time, then start again: find {RESULTS} -newermt now -exec touch {{}} +"
