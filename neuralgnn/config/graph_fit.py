@@ -14,9 +14,7 @@ class AlikeConfig(Section):
 
     Neurons are clustered by what was found about them, without labels; like pairs are of the same
     two clusters and, where places are known, the same distance on the lattice. How much their
-    weights differ is estimated too, and held-out frames decide whether the result is kept. On the
-    fly with trained parameters the error on those fell while the weights became worse (R² 0.980
-    to 0.943 at extent 2): to be tried, not relied on.
+    weights differ is estimated too, and held-out frames decide whether the result is kept.
     """
 
     max_clusters: PositiveInt = 100

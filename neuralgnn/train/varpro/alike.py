@@ -118,11 +118,14 @@ def alike_prior(
     scale = _positive(rows.leak)[post].numpy()
     estimates = _Estimates.of(rows, scale)
     group = _groups(graph, labels)
-    centre, variance, count = estimates.pooled(group)
+    centre, variance, unsure, count = estimates.pooled(group)
     single = count < _FEW
     own = _own_square(rows, graph)[graph.post] / scale**2  # what the solve itself assumes
     centre, variance = np.where(single, 0.0, centre), np.where(single, own, variance)
     typical = np.sqrt(np.mean((rows.weight.numpy() / scale) ** 2))
+    # A mean that is hardly known is drawn to zero, and what is left open adds to the variance.
+    trust = own / (own + variance + unsure)
+    centre, variance = trust * centre, variance + np.minimum(unsure, own)
     variance = np.maximum(variance, (_LEAST * centre) ** 2 + (_SMALL * typical) ** 2 + 1e-300)
     noise = rows.residual[post].numpy() / rows.n_frames
     return torch.from_numpy(centre * scale), torch.from_numpy(noise / (variance * scale**2))
@@ -149,8 +152,10 @@ class _Estimates:
 
     def pooled(
         self, group: Int[np.ndarray, " E"]
-    ) -> tuple[Float[np.ndarray, " E"], Float[np.ndarray, " E"], Int[np.ndarray, " E"]]:
-        """Mean and variance of each edge's group, and how many of it the data know about."""
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, Int[np.ndarray, " E"]]:
+        """Mean and variance of each edge's group, the mean's own variance, and the number of
+        edges that the data know about, per edge.
+        """
         total = np.bincount(group, weights=self.precision)
         moment = np.bincount(group, weights=self.moment)
         mean = np.divide(moment, total, out=np.zeros_like(total), where=total > 0)
@@ -164,7 +169,8 @@ class _Estimates:
         free = total - np.divide(square, total, out=np.zeros_like(total), where=total > 0)
         excess = np.maximum(q - (count - 1), 0)
         variance = np.divide(excess, free, out=np.zeros_like(total), where=free > 0)
-        return mean[group], variance[group], count[group]
+        unsure = np.divide(1, total, out=np.full_like(total, 1e300), where=total > 0)
+        return mean[group], variance[group], unsure[group], count[group]
 
 
 def _groups(graph: Graph, labels: Int[np.ndarray, " N"]) -> Int[np.ndarray, " E"]:
