@@ -53,7 +53,7 @@ def _error(recording: Recording, network, out: Path, limit: float | None) -> flo
     """1 - R² of W."""
     config = FitConfig.model_validate(
         {
-            "model": {"activation": "silu"},
+            "model": {"activation": "silu", "hidden": 24},
             "trainer": {
                 "kind": "varpro",
                 "n_samples": 3000,
@@ -61,6 +61,7 @@ def _error(recording: Recording, network, out: Path, limit: float | None) -> flo
                 "n_coefficients": (14,),
                 "starts": ("saturating",),
                 "max_iterations": 12,
+                "n_update_coefficients": 14,
                 "max_deviation": limit,
             },
         }
