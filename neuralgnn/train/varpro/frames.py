@@ -24,6 +24,8 @@ from neuralgnn.train.varpro.fit import Samples
 
 logger = logging.getLogger(__name__)
 
+Kind = Literal["drift", "finite_difference"]
+
 _REFERENCE_FRAMES = 2000  # that medians and quartiles are taken over
 _BLOCK = 1024  # frames judged at a time
 
@@ -45,13 +47,14 @@ class FrameLoader:
     def __init__(
         self,
         recording: Recording,
-        kind: Literal["drift", "finite_difference"],
+        kind: Kind,
         device: torch.device,
         *,
         reference: range,
         max_deviation: float | None = None,
     ) -> None:
-        self.recording, self.kind, self.device = recording, kind, device
+        self.recording, self.device = recording, device
+        self.kind: Kind = kind
         self.reference, self.max_deviation = reference, max_deviation
         self.n_left_out: dict[int, int] = {}
 
