@@ -14,7 +14,8 @@ from torch import Tensor
 from neuralgnn.models import AssemblyGNN
 from neuralgnn.train.batches import Batches
 from neuralgnn.train.clusters import join_alike
-from neuralgnn.train.schedule import decay, event_steps, is_resting
+from neuralgnn.train.resumable import ResumableDescent
+from neuralgnn.train.schedule import event_steps, is_resting
 from neuralgnn.train.terms import Terms, phi_zero, psi_monotonic, weight_l1
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ class PenaltyCoefficients:
     weight_l1: float = 0.0
 
 
-class Descent:
+class Descent(ResumableDescent[AssemblyGNN]):
     """Adam on W, phi, psi and a, each with its own learning rate.
 
     Source: Allier et al. 2026 (arXiv:2602.13325), code. Differences: Adam's moments are kept
@@ -108,27 +109,6 @@ class Descent:
         if self.step in self.cluster_after:
             self._join_alike()
         return terms
-
-    @property
-    def rate(self) -> float:
-        """Factor that the learning rates are multiplied by at this step."""
-        return decay(self.step, n_steps=self.n_steps, decay_from=self.decay_from)
-
-    def state(self) -> dict[str, Any]:
-        """Everything that the next steps depend on and that is not set at construction."""
-        return {
-            "step": self.step,
-            "model": self.model.state_dict(),
-            "adam": self._adam.state_dict(),
-            "generator": self.generator.get_state(),
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Goes back to where :meth:`state` was taken."""
-        self.step = state["step"]
-        self.model.load_state_dict(state["model"])
-        self._adam.load_state_dict(state["adam"])
-        self.generator.set_state(state["generator"])
 
     def _survey(self, sample: Float[Tensor, "T N"]) -> None:
         """Lays grids over the activity that a sample visits."""

@@ -12,7 +12,6 @@ Source: the companion code of Allier, Lappalainen and Saalfeld, 2026.
 __all__ = ["GraphBatches", "GraphDescent", "GraphPenalties"]
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ from torch import Tensor
 
 from neuralgnn.models import GeneralGNN
 from neuralgnn.train.batches import Batches
-from neuralgnn.train.schedule import decay
+from neuralgnn.train.resumable import ResumableDescent
 from neuralgnn.train.terms import Terms
 
 _SPREAD = 1.5  # unit of activity in the penalties, in standard deviations of all activity
@@ -97,7 +96,7 @@ class GraphBatches(Batches):
         return x, torch.from_numpy(external).to(self._device), y
 
 
-class GraphDescent:
+class GraphDescent(ResumableDescent[GeneralGNN]):
     """Adam on W, f, g and a, each with its own learning rate.
 
     Args:
@@ -170,24 +169,3 @@ class GraphDescent:
         """Loss of a batch."""
         fit = (self.model(x, external) - y).norm()
         return Terms(fit=fit, penalties=self.penalties.terms(self.model, x[0], unit=self.unit))
-
-    @property
-    def rate(self) -> float:
-        """Factor that the learning rates are multiplied by at this step."""
-        return decay(self.step, n_steps=self.n_steps, decay_from=self.decay_from)
-
-    def state(self) -> dict[str, Any]:
-        """Everything that the next steps depend on and that is not set at construction."""
-        return {
-            "step": self.step,
-            "model": self.model.state_dict(),
-            "adam": self._adam.state_dict(),
-            "generator": self.generator.get_state(),
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Goes back to where :meth:`state` was taken."""
-        self.step = state["step"]
-        self.model.load_state_dict(state["model"])
-        self._adam.load_state_dict(state["adam"])
-        self.generator.set_state(state["generator"])

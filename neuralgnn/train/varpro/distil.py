@@ -16,9 +16,6 @@ from torch import Tensor, nn
 
 from neuralgnn.models.mlp import MLP
 
-_PATIENCE = 8  # steps in which the error has to fall ...
-_PROGRESS = 0.8  # ... to this share, or it is left at that
-
 
 def fit_mlp(
     mlp: MLP,
@@ -50,12 +47,8 @@ def fit_mlp(
     scale = (root * values).norm().clamp_min(1e-12)
     wanted = values / scale
     parameters, damping = _parameters(linear), 1e-2
-    error, before = float("inf"), float("inf")
-    for iteration in range(max_iterations):
-        if iteration % _PATIENCE == 0:
-            if error > _PROGRESS * before:
-                break
-            before = error
+    error = float("inf")
+    for _ in range(max_iterations):
         output, jacobian = _output_and_jacobian(network, inputs)
         residual = root * (wanted - output)
         error = float(residual.norm())

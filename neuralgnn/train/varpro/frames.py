@@ -4,7 +4,7 @@ Least squares believes every frame. A movement, a lost plane or a bubble makes s
 equation of the network describes, and where activity or its rate of change is far out they weigh
 most. ``trainer.max_deviation`` leaves out the frames at which any neuron is further from its
 median than so many interquartile ranges, both taken over the training stretch (Hampel 1974). The
-limit is the user's: activity with heavy tails of its own is no artefact.
+limit is the user's: activity that is heavy-tailed by itself is no artefact.
 """
 
 __all__ = ["FrameLoader", "evenly", "sample_sizes"]
