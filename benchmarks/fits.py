@@ -16,9 +16,9 @@ from neuralgnn.analyse.gauge import Function, canonical_truth, find_gauge, visit
 from neuralgnn.analyse.truth import Truth
 from neuralgnn.config import FitConfig
 from neuralgnn.data import Recording, open_recording, open_truth, read_json, target
+from neuralgnn.data.cost import peak_mib
 from neuralgnn.models import load_model
 from neuralgnn.train import train
-from neuralgnn.train.memory import peak_mib
 
 LEVELS = (0.9, 0.99, 0.9999)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks import fits, simulation, steps
 from neuralgnn.config import load_experiment
-from neuralgnn.train.memory import peak_mib
+from neuralgnn.data.cost import peak_mib
 
 Result = dict[str, Any]
 Runner = Callable[..., Result]

@@ -1,9 +1,8 @@
 """What a training process asks of the system's memory."""
 
-__all__ = ["keep_freed_memory", "peak_mib"]
+__all__ = ["keep_freed_memory"]
 
 import ctypes
-import resource
 import sys
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
@@ -24,9 +23,3 @@ def keep_freed_memory() -> None:
         return
     mallopt(_M_MMAP_THRESHOLD, 1 << 30)
     mallopt(_M_TRIM_THRESHOLD, 1 << 30)
-
-
-def peak_mib() -> float:
-    """Largest resident memory of this process so far [MiB]."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

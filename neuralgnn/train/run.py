@@ -9,8 +9,8 @@ from typing import Any
 
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.data import Recording, only_writer, provenance, remove_leftovers, write_json
+from neuralgnn.data.cost import peak_mib
 from neuralgnn.models.place import place
-from neuralgnn.train.memory import peak_mib
 
 logger = logging.getLogger(__name__)
 

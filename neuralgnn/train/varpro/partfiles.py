@@ -5,8 +5,8 @@ __all__ = ["PartFiles"]
 from pathlib import Path
 from typing import Any
 
+from neuralgnn.data.cost import peak_mib
 from neuralgnn.models.checkpoint import read_checkpoint, write_atomically
-from neuralgnn.train.memory import peak_mib
 
 _FORMAT = "neuralgnn part of a fit"
 
