@@ -183,6 +183,8 @@ class SgdConfig(Section):
     """Adam learning rate of phi and psi."""
     lr_embedding: PositiveFloat = 7.5e-4
     """Adam learning rate of the latent vectors a."""
+    lr_field: PositiveFloat = 1e-5
+    """Adam learning rate of a hidden field."""
     decay_from: Annotated[float, Field(ge=0, le=1)] = 1.0
     """Share of the steps after which learning rates fall to zero along a cosine; 1: never."""
     phi_zero: NonNegativeFloat = 1.0
@@ -239,15 +241,15 @@ class FitConfig(Section):
     @model_validator(mode="after")
     def _supported(self) -> Self:
         if self.model.field is not None:
-            if self.trainer.kind != "varpro":
+            if self.trainer.kind not in ("varpro", "sgd"):
                 raise ValueError(
-                    f"model.field is fitted by trainer.kind = 'varpro' only, found "
+                    f"model.field is fitted by trainer.kind = 'varpro' or 'sgd', found "
                     f"'{self.trainer.kind}'"
                 )
-            if self.model.transfer_input != "sender":
+            if self.trainer.kind == "varpro" and self.model.transfer_input != "sender":
                 raise ValueError(
                     f"model.field with model.transfer_input = '{self.model.transfer_input}' is "
-                    "not fitted: 'sender' is allowed"
+                    "not fitted by trainer.kind = 'varpro': 'sender' is allowed"
                 )
         if (
             self.trainer.kind == "varpro"

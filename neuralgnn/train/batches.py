@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from neuralgnn.data import Recording, target
@@ -62,9 +62,13 @@ class Batches:
 
     def draw(
         self, n_frames: int, *, generator: torch.Generator
-    ) -> tuple[Float[Tensor, "B N"], Float[Tensor, "B N"]]:
-        """Activity [activity] and its rate of change [activity/time unit] at random frames."""
-        return self.at(torch.randint(self.n_frames, (n_frames,), generator=generator))
+    ) -> tuple[Float[Tensor, "B N"], Float[Tensor, "B N"], Int[Tensor, " B"]]:
+        """Activity [activity], its rate of change [activity/time unit] and their random frames.
+
+        The frames are counted within the recording, on the CPU.
+        """
+        index = torch.randint(self.n_frames, (n_frames,), generator=generator)
+        return *self.at(index), self._frames.start + self._frames.step * index
 
     def at(self, index: Tensor) -> tuple[Float[Tensor, "B N"], Float[Tensor, "B N"]]:
         """Activity and rate of change at given frames, counted within the stretch."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from neuralgnn.models import AssemblyGNN
@@ -36,7 +36,7 @@ class PenaltyCoefficients:
 
 
 class Descent(ResumableDescent[AssemblyGNN]):
-    """Adam on W, phi, psi and a, each with its own learning rate.
+    """Adam on W, phi, psi, a and a hidden field, each with its own learning rate.
 
     Source: Allier et al. 2026 (arXiv:2602.13325), code. Differences: Adam's moments are kept
     throughout (published: dropped after each epoch), learning rates may decay, clustering uses no
@@ -52,6 +52,7 @@ class Descent(ResumableDescent[AssemblyGNN]):
         lr_weight: Learning rate of W.
         lr_functions: Learning rate of phi and psi.
         lr_embedding: Learning rate of the latent vectors a.
+        lr_field: Learning rate of the hidden field, where the model has one.
         decay_from: Share of the steps after which learning rates fall to zero; 1 for never.
         penalties: Coefficients of the penalties.
         cluster_at: Shares of the steps at which neurons that act alike are joined.
@@ -73,6 +74,7 @@ class Descent(ResumableDescent[AssemblyGNN]):
         lr_weight: float,
         lr_functions: float,
         lr_embedding: float,
+        lr_field: float,
         decay_from: float,
         penalties: PenaltyCoefficients,
         cluster_at: Collection[float],
@@ -87,6 +89,7 @@ class Descent(ResumableDescent[AssemblyGNN]):
             "weight": lr_weight,
             "functions": lr_functions,
             "embedding": lr_embedding,
+            "field": lr_field,
         }
         learned = model.embedding.requires_grad
         self.cluster_after = event_steps(cluster_at, n_steps=n_steps) if learned else set()
@@ -98,8 +101,8 @@ class Descent(ResumableDescent[AssemblyGNN]):
         """Does one step; returns the terms of its loss, still on the device."""
         self.step += 1
         self._set_learning_rates()
-        x, y = self.batches.draw(self.batch_size, generator=self.generator)
-        terms = self._terms(x, y)
+        x, y, frames = self.batches.draw(self.batch_size, generator=self.generator)
+        terms = self._terms(x, y, frames)
         self._adam.zero_grad()
         terms.total.backward()
         self._adam.step()
@@ -129,13 +132,15 @@ class Descent(ResumableDescent[AssemblyGNN]):
             held = resting and group["name"] in ("transfer", "embedding")
             group["lr"] = 0.0 if held else self.rate * self.learning_rates[group["rate"]]
 
-    def _terms(self, x: Float[Tensor, "B N"], y: Float[Tensor, "B N"]) -> Terms:
+    def _terms(
+        self, x: Float[Tensor, "B N"], y: Float[Tensor, "B N"], frames: Int[Tensor, " B"]
+    ) -> Terms:
         model, coefficient = self.model, self.penalties
         if self._tabulate:
             inflow = model.message(model.sent_from_table(x, self._table))
         else:
             inflow = model.inflow(x)
-        rate = _partly_learned(model, x) + inflow
+        rate = _partly_learned(model, x) + model.driven(inflow, frames)
         penalties = {}
         if coefficient.phi_zero:
             penalties["phi_zero"] = coefficient.phi_zero * phi_zero(model, n_frames=len(x))
@@ -181,4 +186,7 @@ def _parameter_groups(model: AssemblyGNN) -> list[dict[str, Any]]:
     ]
     if model.embedding.requires_grad:
         groups.append({"name": "embedding", "rate": "embedding", "params": [model.embedding]})
+    if model.field is not None:
+        field = list(model.field.parameters())
+        groups.append({"name": "field", "rate": "field", "params": field})
     return groups

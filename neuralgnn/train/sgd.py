@@ -120,6 +120,7 @@ def _set_up(
         n_neurons=recording.n_neurons,
         activity_scale=float(batches.sample(2000).std(correction=0)),
         generator=torch.Generator().manual_seed(initial),
+        n_frames=recording.n_frames,
     )
     return Descent(
         model.to(device),
@@ -129,6 +130,7 @@ def _set_up(
         lr_weight=trainer.lr_weight,
         lr_functions=trainer.lr_functions,
         lr_embedding=trainer.lr_embedding,
+        lr_field=trainer.lr_field,
         decay_from=trainer.decay_from,
         penalties=PenaltyCoefficients(
             phi_zero=trainer.phi_zero,

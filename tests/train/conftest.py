@@ -10,6 +10,7 @@ from neuralgnn.config.fit import FitConfig
 from neuralgnn.data import Recording, open_recording, recording_from_array
 
 DT = 0.02
+N_DRIVEN_FRAMES = 6000
 
 
 class Assembly:
@@ -74,3 +75,34 @@ def generator() -> torch.Generator:
 @pytest.fixture
 def folders(tmp_path: Path) -> dict[str, Path]:
     return {"out": tmp_path / "out", "state": tmp_path / "state"}
+
+
+class DrivenNetwork:
+    """30 neurons of one type; the field is a wave that runs over a grid of 3 x 3 of them."""
+
+    def __init__(self) -> None:
+        random = np.random.default_rng(0)
+        self.weight = random.standard_normal((30, 30)) * 2.5 / 30**0.5
+        np.fill_diagonal(self.weight, 0)
+        t = np.arange(N_DRIVEN_FRAMES)[:, None, None] / N_DRIVEN_FRAMES
+        row, column = np.mgrid[:3, :3] / 2
+        wave = np.sin(2 * np.pi * (2 * t + 0.3 * row + 0.2 * column))
+        self.field = (1 + 0.2 * row + 0.4 * wave).reshape(N_DRIVEN_FRAMES, 9)
+
+    def record(self, path: Path) -> Recording:
+        random, drive = np.random.default_rng(1), np.ones((N_DRIVEN_FRAMES, 30))
+        drive[:, :9] = self.field
+        x, frames, rates = random.normal(scale=2, size=30), [], []
+        for omega in drive:
+            rate = -x + np.tanh(x) + omega * (self.weight @ np.tanh(x))
+            frames.append(x)
+            rates.append(rate)
+            x = x + 0.02 * rate + 0.5 * random.standard_normal(30)
+        recording_from_array(path, np.float32(frames), dt=0.02, drift=np.float32(rates))
+        return open_recording(path)
+
+
+@pytest.fixture(scope="session")
+def driven(tmp_path_factory: pytest.TempPathFactory) -> tuple[DrivenNetwork, Recording]:
+    network = DrivenNetwork()
+    return network, network.record(Path(tmp_path_factory.mktemp("driven")) / "activity.zarr")

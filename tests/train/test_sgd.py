@@ -167,8 +167,8 @@ def build_descent(model: AssemblyGNN, batch: tuple[torch.Tensor, torch.Tensor]) 
         def sample(self, n_frames: int) -> torch.Tensor:
             return batch[0][:n_frames]
 
-        def draw(self, n_frames: int, **_) -> tuple[torch.Tensor, torch.Tensor]:
-            return batch
+        def draw(self, n_frames: int, **_) -> tuple[torch.Tensor, ...]:
+            return *batch, torch.arange(n_frames)
 
     return Descent(
         model,
@@ -178,6 +178,7 @@ def build_descent(model: AssemblyGNN, batch: tuple[torch.Tensor, torch.Tensor]) 
         lr_weight=1e-3,
         lr_functions=1e-3,
         lr_embedding=1e-3,
+        lr_field=1e-3,
         decay_from=1.0,
         penalties=PenaltyCoefficients(phi_zero=1.0),
         cluster_at=(),
@@ -187,17 +188,24 @@ def build_descent(model: AssemblyGNN, batch: tuple[torch.Tensor, torch.Tensor]) 
     )
 
 
-def test_one_step_is_adam_on_the_published_loss(generator: torch.Generator) -> None:
+@pytest.mark.parametrize(
+    "field", [None, {"shape": (2, 3), "n_frames": 8, "hidden": 8}], ids=["", "field"]
+)
+def test_one_step_is_adam_on_the_published_loss(
+    generator: torch.Generator, field: dict | None
+) -> None:
     """Norm of the stacked residuals plus |phi(a, 0)| once per frame; each first step is lr."""
-    model = AssemblyGNN(20, generator=generator)
-    copy = AssemblyGNN(20)
+    model = AssemblyGNN(20, field=field, generator=generator)
+    copy = AssemblyGNN(20, field=field)
     copy.load_state_dict(model.state_dict())
     x, y = torch.randn(8, 20, generator=generator), torch.randn(8, 20, generator=generator)
     descent = build_descent(model, (x, y))
 
     terms = descent.advance()
 
-    loss = (copy(x) - y).norm() + 8 * copy.self_update(torch.zeros(1, 20)).norm()
+    loss = (copy(x, frames=torch.arange(8)) - y).norm() + 8 * copy.self_update(
+        torch.zeros(1, 20)
+    ).norm()
     loss.backward()
     assert float(terms.total.detach()) == pytest.approx(float(loss.detach()), rel=1e-5)
     torch.optim.Adam(copy.parameters(), lr=1e-3).step()
@@ -215,7 +223,7 @@ def test_short_cuts_of_large_batches_change_neither_loss_nor_gradient_of_weights
     descent = build_descent(model, (x, y))
     assert descent._tabulate
 
-    terms = descent._terms(x, y)
+    terms = descent._terms(x, y, torch.arange(64))
     (found,) = torch.autograd.grad(terms.fit, [model.weight])
     exact = (model(x) - y).norm()
     (expected,) = torch.autograd.grad(exact, [model.weight])
@@ -233,7 +241,7 @@ def test_gradient_of_phi_is_right_on_average(generator: torch.Generator) -> None
 
     sums = [torch.zeros_like(parameter) for parameter in parameters]
     for shift in range(0, 32, 8):
-        fit = descent._terms(x.roll(shift, 0), y.roll(shift, 0)).fit
+        fit = descent._terms(x.roll(shift, 0), y.roll(shift, 0), torch.arange(32)).fit
         for total, gradient in zip(sums, torch.autograd.grad(fit, parameters), strict=True):
             total += gradient / 4
 

@@ -7,13 +7,12 @@ import pytest
 import torch
 
 from neuralgnn.config.fit import FitConfig
-from neuralgnn.data import Recording, open_recording, recording_from_array
+from neuralgnn.data import Recording
 from neuralgnn.models import load_model
 from neuralgnn.train.select import select
 from neuralgnn.train.varpro import run as run_module
 from neuralgnn.train.varpro import run_varpro
 
-N_FRAMES = 6000
 FIT = {
     "target": {"kind": "drift"},
     "model": {
@@ -42,37 +41,6 @@ FIT = {
 }
 
 
-class Network:
-    """30 neurons of one type; the field is a wave that runs over a grid of 3 x 3 of them."""
-
-    def __init__(self) -> None:
-        random = np.random.default_rng(0)
-        self.weight = random.standard_normal((30, 30)) * 2.5 / 30**0.5
-        np.fill_diagonal(self.weight, 0)
-        t = np.arange(N_FRAMES)[:, None, None] / N_FRAMES
-        row, column = np.mgrid[:3, :3] / 2
-        wave = np.sin(2 * np.pi * (2 * t + 0.3 * row + 0.2 * column))
-        self.field = (1 + 0.2 * row + 0.4 * wave).reshape(N_FRAMES, 9)
-
-    def record(self, path: Path) -> Recording:
-        random, drive = np.random.default_rng(1), np.ones((N_FRAMES, 30))
-        drive[:, :9] = self.field
-        x, frames, rates = random.normal(scale=2, size=30), [], []
-        for omega in drive:
-            rate = -x + np.tanh(x) + omega * (self.weight @ np.tanh(x))
-            frames.append(x)
-            rates.append(rate)
-            x = x + 0.02 * rate + 0.5 * random.standard_normal(30)
-        recording_from_array(path, np.float32(frames), dt=0.02, drift=np.float32(rates))
-        return open_recording(path)
-
-
-@pytest.fixture(scope="module")
-def driven(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, Recording]:
-    network = Network()
-    return network, network.record(Path(tmp_path_factory.mktemp("driven")) / "activity.zarr")
-
-
 def fit(recording: Recording, out: Path) -> None:
     config = FitConfig.model_validate(FIT)
     run_varpro(
@@ -96,7 +64,7 @@ def test_field_and_weights_are_recovered_from_activity_alone(driven, fitted: Pat
     network, _ = driven
     (checkpoint,) = fitted.glob("checkpoint_*.pt")
     model, _ = load_model(checkpoint)
-    frames = np.arange(0, int(0.9 * N_FRAMES), 20)
+    frames = np.arange(0, int(0.9 * len(network.field)), 20)
     with torch.no_grad():
         found = model.field.at(torch.from_numpy(frames)).double().numpy()
         psi = model.sent(torch.full((1, 30), 4.0)).double().numpy()
@@ -151,8 +119,8 @@ def test_field_that_drives_everyone_is_refused_with_the_numbers(driven, tmp_path
         )  # fmt: skip
 
 
-def test_sgd_and_pairwise_transfer_are_refused_with_a_field() -> None:
-    with pytest.raises(ValueError, match=r"'varpro' only, found 'sgd'"):
-        FitConfig.model_validate(FIT | {"trainer": {"kind": "sgd"}})
-    with pytest.raises(ValueError, match=r"'pair' is not fitted: 'sender' is allowed"):
+def test_graph_trainers_and_pairwise_transfer_are_refused_with_a_field() -> None:
+    with pytest.raises(ValueError, match=r"'varpro' or 'sgd', found 'sgd_graph'"):
+        FitConfig.model_validate(FIT | {"trainer": {"kind": "sgd_graph"}})
+    with pytest.raises(ValueError, match=r"'pair' is not fitted by .*: 'sender' is allowed"):
         FitConfig.model_validate(FIT | {"model": FIT["model"] | {"transfer_input": "pair"}})
