@@ -1,6 +1,6 @@
 """Step ``analyse``: from a model to numbers, beside the truth where it is known."""
 
-__all__ = ["STORES", "analyse_step"]
+__all__ = ["analyse_step"]
 
 import shutil
 from collections.abc import Mapping
@@ -25,23 +25,10 @@ from neuralgnn.models.checkpoint import load_model
 from neuralgnn.simulate.connectivity import draw_weights
 from neuralgnn.simulate.rate import RateEquation
 from neuralgnn.simulate.stimulus import DrivenEquation, Stimulus
-from neuralgnn.steps.analyse_graph import analyse_graph_step
+from neuralgnn.steps.analyse_graph import analyse_graph_fit
 from neuralgnn.steps.folders import FitFolder
-from neuralgnn.steps.numbers import write_metrics
+from neuralgnn.steps.numbers import AnalysisTask
 from neuralgnn.steps.training import training_of
-
-STORES = (
-    "weights",
-    "functions",
-    "embedding",
-    "rollout",
-    "identifiability",
-    "spectrum",
-    "graph",
-    "symbolic",
-    "montage",
-)
-"""Stores that every analysis leaves; one more for a field, and for every changed network."""
 
 _GAUGE = "psi(0) = 0, psi increasing, largest |psi| = 1 where the activity is; W is g_i W_ij"
 _FIELD_GAUGE = "; the mean of every Omega_i over training frames is 1"
@@ -76,28 +63,27 @@ def analyse_step(
         ValueError: If they do not belong together.
         BlockingIOError: If another process analyses the same fit.
     """
-    names = {"experiment": experiment, "name": name, "seed": seed}
+    task = AnalysisTask(
+        recording,
+        fit,
+        folder,
+        analysis,
+        experiment=experiment,
+        name=name,
+        seed=seed,
+        published=published or {},
+    )
     with only_writer(folder.metrics):
-        _analyse(recording, fit, folder, analysis, published=published, **names)
+        folder.metrics.unlink(missing_ok=True)  # it vouches for the stores, and is written last
+        if open_recording(recording).graph is not None:
+            analyse_graph_fit(task)
+        else:
+            _analyse_assembly_fit(task)
 
 
-def _analyse(
-    recording: Path,
-    fit: FitConfig,
-    folder: FitFolder,
-    analysis: AnalysisConfig,
-    *,
-    experiment: str,
-    name: str,
-    seed: int,
-    published: Mapping[str, float] | None,
-) -> None:
-    folder.metrics.unlink(missing_ok=True)  # it vouches for the stores, and is written last
-    if open_recording(recording).graph is not None:
-        names = {"experiment": experiment, "name": name, "seed": seed}
-        analyse_graph_step(recording, fit, folder, analysis, published=published, **names)
-        return
-    source, truth = open_recording(recording), open_truth(recording)
+def _analyse_assembly_fit(task: AnalysisTask) -> None:
+    source, truth = open_recording(task.recording), open_truth(task.recording)
+    fit, folder, analysis = task.fit, task.folder, task.analysis
     training = training_of(folder, fit)
     model, _ = load_model(folder.model)
     datasets, metrics = analyse(
@@ -109,30 +95,14 @@ def _analyse(
         validation_fraction=fit.validation_fraction,
         true_drift=None if truth is None else _true_drift(truth),
         true_factory=None if truth is None else _Factory(truth),
-        changes={} if truth is None else _changes(source, truth, analysis, seed=seed),
+        changes={} if truth is None else _changes(source, truth, analysis, seed=task.seed),
         checkpoints=[folder.checkpoints / entry["file"] for entry in training["checkpoints"]],
-        seed=seed,
+        seed=task.seed,
         device="cuda" if fit.device == "cuda" else "cpu",
     )
-    settings = {
-        "fit": fit.model_dump(mode="json"),
-        "analysis": analysis.model_dump(mode="json"),
-        "seed": seed,
-    }
-    _save(datasets, folder, analysis, settings)
-    write_metrics(
-        folder.metrics,
-        metrics,
-        training=training,
-        fit=fit,
-        analysis=analysis,
-        recording=source.digest,
-        experiment=experiment,
-        name=name,
-        seed=seed,
-        gauge=_GAUGE + (_FIELD_GAUGE if "field" in datasets else ""),
-        published=published,
-    )
+    _save(datasets, folder, analysis, task.settings)
+    gauge = _GAUGE + (_FIELD_GAUGE if "field" in datasets else "")
+    task.write_metrics(metrics, training=training, recording=source.digest, gauge=gauge)
 
 
 def _true_drift(truth: xr.Dataset) -> RateEquation | DrivenEquation:

@@ -74,7 +74,7 @@ def test_settings_edited_between_a_kill_and_the_next_start_hold_from_the_beginni
 
     assert_ends_as(whole, step, tmp_path)
 
-    (warning,) = caplog.messages
+    (warning,) = [each.message for each in caplog.records if each.levelno >= logging.WARNING]
     assert f"{point} was left by a fit with other settings" in warning
 
 
