@@ -32,6 +32,9 @@ class GraphVarproConfig(Section):
     kind: Literal["varpro_graph"]
     n_samples: Annotated[int, Field(ge=100)] = 16_000
     """Frames used in the final solve, evenly spread over the training stretch."""
+    n_opening_samples: NonNegativeInt = 50
+    """Frames at the beginning of the recording that are used in the final solve whatever their
+    spread: a network that has yet to settle shows cells active that no stimulus drives."""
     n_search_samples: Annotated[int, Field(ge=100)] = 1500
     """Frames used while the transfer function is searched."""
     n_receivers: PositiveInt = 120

@@ -25,7 +25,7 @@ class Circuit:
     silent: int  # a neuron that never fires
 
     def simulate(
-        self, n_frames: int, *, noise: float, seed: int
+        self, n_frames: int, *, noise: float, seed: int, start: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray, Stimulus]:
         rng = np.random.default_rng(seed)
         n_columns = (self.types == 0).sum()
@@ -33,7 +33,7 @@ class Circuit:
         light = (0.6 * light + 0.4 * light[:, :1]).astype(np.float32)
         matrix = self.graph.matrix(self.weight)
         x, rates = np.empty((2, n_frames, len(self.types)), dtype=np.float32)
-        v = self.resting_potential.copy()
+        v = self.resting_potential.copy() if start is None else start
         for frame in range(n_frames):
             external = np.zeros(len(v))
             external[:n_columns] = light[frame]
@@ -60,8 +60,16 @@ class Circuit:
             }
         )
 
-    def write(self, path: Path, n_frames: int, *, noise: float, seed: int) -> Recording:
-        x, rates, stimulus = self.simulate(n_frames, noise=noise, seed=seed)
+    def write(
+        self,
+        path: Path,
+        n_frames: int,
+        *,
+        noise: float,
+        seed: int,
+        start: np.ndarray | None = None,
+    ) -> Recording:
+        x, rates, stimulus = self.simulate(n_frames, noise=noise, seed=seed, start=start)
         recording_from_array(
             path,
             x,

@@ -24,15 +24,15 @@ from .conftest import DT, Circuit
 SMALL = {"n_samples": 2000, "n_search_samples": 700, "n_receivers": 50, "n_knots": 12}
 
 
-def config(target: str = "drift") -> FitConfig:
-    trainer = {"kind": "varpro_graph", "starts": ["linear"], **SMALL}
+def config(target: str = "drift", **trainer) -> FitConfig:
+    trainer = {"kind": "varpro_graph", "starts": ["linear"], **SMALL, **trainer}
     return FitConfig.model_validate({"target": {"kind": target}, "trainer": trainer})
 
 
-def fit(recording: Recording, out: Path, target: str = "drift") -> None:
+def fit(recording: Recording, out: Path, target: str = "drift", **trainer) -> None:
     run_graph_varpro(
         recording,
-        config(target),
+        config(target, **trainer),
         out=out,
         state=out / "state",
         seed=0,
@@ -85,6 +85,26 @@ def test_what_a_silent_neuron_would_send_is_marked_as_unknown(
     assert extra["resolution"].numpy()[silent].max() < 0.1
     assert np.abs(values["weight"][silent]).max() < 0.1
     assert np.quantile(extra["resolution"].numpy()[~silent], 0.05) > 0.9
+
+
+@pytest.mark.parametrize("opening", [50, 0])
+def test_what_a_neuron_sends_only_while_the_network_settles_is_found_in_its_first_frames(
+    circuit: Circuit, tmp_path: Path, opening: int
+) -> None:
+    start = circuit.resting_potential.copy()
+    start[circuit.silent] = 1.0  # it falls silent for good after a fifth of a second
+    recording = circuit.write(tmp_path / "activity.zarr", 2500, noise=0.05, seed=0, start=start)
+    fit(recording, tmp_path, n_samples=400, n_opening_samples=opening)
+    values, extra = found(tmp_path)
+    silent = circuit.graph.pre == circuit.silent
+    strong = silent & (np.abs(circuit.weight) > 0.1)
+
+    error = np.abs(values["weight"] - circuit.weight)[strong] / np.abs(circuit.weight[strong])
+    if opening:
+        assert error.max() < 0.05
+        assert extra["resolution"].numpy()[strong].min() > 0.9
+    else:
+        assert np.median(error) > 0.05
 
 
 def test_standard_errors_from_activity_alone_are_as_large_as_the_errors(

@@ -1,8 +1,8 @@
 """Weights of a model on given edges, beside the true ones. Axes: E edges.
 
 Ceilings are what a fit without bias would reach on average. Of the R² of all weights: the one that
-follows from their standard errors, where a weight that the data do not decide stays at zero and is
-wrong by itself. Of the R² of the identifiable ones: that of the Cramér-Rao bound, the smallest
+follows from their standard errors, where the share of a weight that the data do not decide stays
+at zero. Of the R² of the identifiable ones: that of the Cramér-Rao bound, the smallest
 standard errors of any unbiased estimate from this target. A prior may do better than the bound.
 """
 
@@ -23,7 +23,7 @@ from neuralgnn.data.graph import Graph
 from neuralgnn.models.sparse import AffineGNN, SparseGNN
 
 _BOUND = "unbiased_error"
-_RESOLVED = 0.5  # share of a weight that the data decide, above which it counts as identifiable
+_RESOLVED = 0.99  # share of a weight that the data decide, above which it counts as identifiable
 _SEED = 0  # of the errors drawn for the ceiling of the area under the ROC curve
 
 
@@ -47,8 +47,9 @@ class EdgeQuality:
         return self.resolution > _RESOLVED
 
     def expected_error(self, true: Float[np.ndarray, " E"]) -> Float[np.ndarray, " E"]:
-        """Errors to be expected: what the data do not decide stays at zero."""
-        return np.where(self.known & np.isfinite(self.error), self.error, np.abs(true))
+        """Errors to be expected: the share that the data do not decide stays at zero."""
+        undecided = (1 - self.resolution) * np.abs(true)
+        return np.hypot(np.where(np.isfinite(self.error), self.error, 0.0), undecided)
 
 
 def edge_quality(model: SparseGNN, graph: Graph, extra: Mapping[str, Any]) -> EdgeQuality:

@@ -5,6 +5,7 @@ __all__ = ["run_graph_varpro"]
 import csv
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from neuralgnn.config.fit import FitConfig
 from neuralgnn.config.graph_fit import GraphVarproConfig
 from neuralgnn.data import Graph, Recording, atomic_path, digest, provenance, target
 from neuralgnn.data.provenance import code_digest
-from neuralgnn.models import save_checkpoint
+from neuralgnn.models import AffineGNN, save_checkpoint
 from neuralgnn.train.progress import Progress
 from neuralgnn.train.resume import ResumePoint
 from neuralgnn.train.varpro.alike import draw_alike
@@ -28,7 +29,13 @@ from neuralgnn.train.varpro.sparse_fit import (
     find_sparse_transfer,
     in_unit_slope,
 )
-from neuralgnn.train.varpro.sparse_rows import Frames, Measurement, sum_frames
+from neuralgnn.train.varpro.sparse_rows import (
+    Frames,
+    Measurement,
+    SparseRows,
+    SparseSums,
+    sum_frames,
+)
 from neuralgnn.train.varpro.sparse_search import CurveState, SparseSearchData
 
 logger = logging.getLogger(__name__)
@@ -84,11 +91,55 @@ def run_graph_varpro(
     key = digest([settings, recording.digest, seed, device.type, torch.__version__, code])
     store = _ProgressStore(ResumePoint(state / "varpro_graph.pt", key=key))
     load = _Loader(recording, config.target.kind, device)
-    train_frames, held_out_frames = recording.split(config.validation_fraction)
-    train_frames, held_out_frames = train_frames[:-1], held_out_frames[:-1]
-    receivers = _draw_receivers(graph, trainer.n_receivers, np.random.default_rng(seed))
+    train_frames, held_out_frames = (
+        frames[:-1] for frames in recording.split(config.validation_fraction)
+    )
     fitted = load(_evenly(train_frames, trainer.n_search_samples))
     tested = load(_evenly(held_out_frames, _HELD_OUT_FRAMES))
+    found = _search(trainer, graph, fitted, tested, store, seed=seed, progress=progress)
+    frames = _solve_frames(train_frames, trainer)
+    sums = _sum(trainer, graph, load, frames, found, dt=recording.dt, progress=progress)
+    rows, model, numbers = _solve(trainer, graph, sums, found, tested, seed=seed)
+    step = len(store.history)
+    record = provenance(
+        config.model_dump(mode="json"), stamp=False, recording=recording.digest, seed=seed
+    )
+    name = f"checkpoint_{step:08d}.pt"
+    extra = _quality(rows, model)
+    save_checkpoint(out / name, model, step=step, provenance=record, extra=extra)
+    _write_history(out / "history.csv", store.history)
+    return {
+        "n_steps": step,
+        "checkpoints": [{"file": name, "step": step}],
+        "n_samples": len(frames),
+        "n_search_samples": fitted.x.shape[1],
+        "n_knots": found.hats.size,
+        "held_out_error": found.error,
+        **numbers,
+    }
+
+
+@dataclass(frozen=True)
+class _Transfer:
+    """A transfer function that was found, in unit slope, and its error on held-out time."""
+
+    hats: Hats
+    values: np.ndarray
+    error: float
+
+
+def _search(
+    trainer: GraphVarproConfig,
+    graph: Graph,
+    fitted: Frames,
+    tested: Frames,
+    store: "_ProgressStore",
+    *,
+    seed: int,
+    progress: bool,
+) -> _Transfer:
+    """Finds the transfer function, from where the store says that a search stands."""
+    receivers = _draw_receivers(graph, trainer.n_receivers, np.random.default_rng(seed))
     sample = _subsample(fitted.x)
     options = {"graph": graph, "receivers": receivers, "ridge": trainer.ridge}
 
@@ -117,63 +168,78 @@ def run_graph_varpro(
             on_progress=on_progress,
         )
     hats, values = search.found
-    values = in_unit_slope(hats, values, sample)
-    frames = _evenly(train_frames, trainer.n_samples)
-    curve = torch.as_tensor(values, device=device)
+    return _Transfer(hats, in_unit_slope(hats, values, sample), search.best_error)
+
+
+def _solve_frames(frames: range, trainer: GraphVarproConfig) -> np.ndarray:
+    """Frames of the solve: the opening ones, and others evenly spread."""
+    opening = np.asarray(frames[: trainer.n_opening_samples], dtype=int)
+    return np.union1d(opening, _evenly(frames, trainer.n_samples))
+
+
+def _sum(
+    trainer: GraphVarproConfig,
+    graph: Graph,
+    load: "_Loader",
+    frames: np.ndarray,
+    found: _Transfer,
+    *,
+    dt: float,
+    progress: bool,
+) -> SparseSums:
+    """What the solve needs of the frames."""
+    curve = torch.as_tensor(found.values, device=load.device)
+    noise = trainer.measurement_std
     with Progress("frames of the solve", len(frames), show=progress) as bar:
-        sums = sum_frames(
+        return sum_frames(
             load.blocks(frames, bar),
             graph,
-            lambda x: hats.curve(curve, x),
-            measurement=Measurement(trainer.measurement_std, recording.dt)
-            if trainer.measurement_std
-            else None,
+            lambda x: found.hats.curve(curve, x),
+            measurement=Measurement(noise, dt) if noise else None,
         )
+
+
+def _solve(
+    trainer: GraphVarproConfig,
+    graph: Graph,
+    sums: SparseSums,
+    found: _Transfer,
+    tested: Frames,
+    *,
+    seed: int,
+) -> tuple[SparseRows, AffineGNN, dict[str, Any]]:
+    """Every neuron's row, the model that they make, and what drawing like pairs together says."""
+
+    def model_of(rows: SparseRows) -> AffineGNN:
+        return affine_model(rows, found.hats, found.values, graph)
+
     rows = sums.solve(ridge=trainer.ridge)
-    model = affine_model(rows, hats, values, graph)
-    numbers = {}
-    if trainer.alike is not None:
-        rows, model, numbers = draw_alike(
-            sums,
-            rows,
-            lambda rows: affine_model(rows, hats, values, graph),
-            tested,
-            ridge=trainer.ridge,
-            max_clusters=trainer.alike.max_clusters,
-            n_rounds=trainer.alike.n_rounds,
-            seed=seed,
-        )
-    step = len(store.history)
-    name = f"checkpoint_{step:08d}.pt"
-    record = provenance(
-        config.model_dump(mode="json"), stamp=False, recording=recording.digest, seed=seed
+    if trainer.alike is None:
+        return rows, model_of(rows), {}
+    return draw_alike(
+        sums,
+        rows,
+        model_of,
+        tested,
+        ridge=trainer.ridge,
+        max_clusters=trainer.alike.max_clusters,
+        n_rounds=trainer.alike.n_rounds,
+        seed=seed,
     )
-    scale = model.embedding[:, 2].detach().double()
-    save_checkpoint(
-        out / name,
-        model,
-        step=step,
-        provenance=record,
-        extra={
-            "weight_error": (rows.weight_error / scale[model.post]).float(),
-            "unbiased_error": (rows.unbiased_error / scale[model.post]).float(),
-            "resolution": rows.resolution.float(),
-            "leak_error": rows.leak_error.float(),
-            "drive_error": rows.drive_error.float(),
-            "residual": rows.residual,
-            "variance": rows.variance,
-            "n_frames": rows.n_frames,
-        },
-    )
-    _write_history(out / "history.csv", store.history)
+
+
+def _quality(rows: SparseRows, model: AffineGNN) -> dict[str, Any]:
+    """What the solve says of itself, in the scale of the model."""
+    scale = model.embedding[:, 2].detach().double()[model.post]
     return {
-        "n_steps": step,
-        "checkpoints": [{"file": name, "step": step}],
-        "n_samples": len(frames),
-        "n_search_samples": fitted.x.shape[1],
-        "n_knots": hats.size,
-        "held_out_error": search.best_error,
-        **numbers,
+        "weight_error": (rows.weight_error / scale).float(),
+        "unbiased_error": (rows.unbiased_error / scale).float(),
+        "resolution": rows.resolution.float(),
+        "leak_error": rows.leak_error.float(),
+        "drive_error": rows.drive_error.float(),
+        "residual": rows.residual,
+        "variance": rows.variance,
+        "n_frames": rows.n_frames,
     }
 
 
