@@ -149,7 +149,9 @@ def functions_dataset(
         n_points: Points of the grid G.
         time_unit: The recording's unit of time.
         true: The truth in the same gauge.
-        types: True types; the true functions are given once per type.
+        types: True types; the true functions are given once per type, and if senders have their
+            own, ``transfer_unit``: what each sender's has to be multiplied by to be drawn over
+            that of its type, as the gauge goes by the range that the sender itself visits.
     """
     (low,), (high,) = visited_range(activity, per_sender=False, quantile=quantile)
     room = _MARGIN * (high - low)
@@ -181,12 +183,20 @@ def functions_dataset(
         dataset["true_transfer"] = _curves(
             "type", _per_type(transfer, types), "true transfer", "1"
         )
+        if len(transfer) > 1:
+            dataset["transfer_unit"] = (("sender",), *_units(transfer, types))
         if fitted.toward is not None or true.toward is not None:
             curves = _pair_curves(fitted, grid, types)
             dataset["learned_pair_transfer"] = _pairs("sender", curves, "learned transfer")
             curves = _pair_curves(true, grid, types)
             each = np.stack([_per_type(towards, types) for towards in curves])
             dataset["true_pair_transfer"] = _pairs("type", each, "true transfer")
+            units = [_units(towards, types) for towards in curves]
+            dataset["pair_transfer_unit"] = (
+                ("receiver_type", "sender"),
+                np.stack([values for values, _ in units]),
+                units[0][1],
+            )
         dataset = dataset.assign_coords(
             type=("neuron", types.astype(np.int64), about("true type", "1"))
         )
@@ -232,6 +242,17 @@ def _per_type(
     if len(curves) == 1:
         return np.repeat(curves, len(kinds), axis=0)
     return np.stack([np.median(curves[types == kind], axis=0) for kind in kinds])
+
+
+def _units(
+    curves: Float[np.ndarray, "N G"], types: Int[np.ndarray, " N"]
+) -> tuple[Float[np.ndarray, " N"], dict[str, str]]:
+    """Factor that takes each neuron's function to the median of its type, and what it is."""
+    _, kind = np.unique(types, return_inverse=True)
+    median = _per_type(curves, types)[kind]
+    size = (curves**2).sum(axis=1)
+    unit = np.divide((curves * median).sum(axis=1), size, out=np.ones(len(size)), where=size > 0)
+    return unit.astype(np.float32), about("unit of the median of the type", "1")
 
 
 def _density(

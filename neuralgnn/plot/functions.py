@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.ticker import MaxNLocator
 
 from neuralgnn.plot.style import TRUTH, axis_label, colors_of, require_dims
 
@@ -111,7 +112,7 @@ def draw_pair_transfer(
             types=types,
         )
         drawn.append(lines)
-        square.set(ylim=(-1.3, 1.3))
+        square.set(ylim=(-1.3, 1.9), yticks=(-1, 0, 1))  # room for the title
         square.annotate(
             f"to type {kind + 1}", (0.05, 0.95), xycoords="axes fraction", va="top", fontsize=6
         )
@@ -193,6 +194,7 @@ def zoom(ax: Axes, *, half_width: float, shown: xr.DataArray) -> None:
     low, high = float(middle.min()), float(middle.max())
     room = 0.08 * ((high - low) or 1.0)
     ax.set(xlim=(-half_width, half_width), ylim=(low - room, high + room), xlabel="", ylabel="")
+    ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
 
 
 def _draw_family(

@@ -100,6 +100,12 @@ def test_functions_of_pairs_are_stored_by_type_of_receiver(make_truth, network, 
     )
 
     learned, known = dataset["learned_pair_transfer"], dataset["true_pair_transfer"]
+    drawn = learned * dataset["pair_transfer_unit"]
+    for kind in np.unique(network.types):  # all of a type over one curve
+        one = drawn.values[:, network.types == kind]
+        np.testing.assert_allclose(
+            one, np.repeat(known.values[:, [kind]], one.shape[1], 1), atol=0.02
+        )
     assert learned.dims == ("receiver_type", "sender", "activity")
     assert known.dims == ("receiver_type", "type", "activity")
     x = np.repeat(dataset["activity"].values[:, None], len(network.types), axis=1)

@@ -141,6 +141,9 @@ def _transfer(ax: Axes, functions: xr.Dataset, *, types: xr.DataArray | None) ->
     pairs = "learned_pair_transfer" in functions
     learned = functions["learned_pair_transfer" if pairs else "learned_transfer"]
     true = functions.get("true_pair_transfer" if pairs else "true_transfer")
+    unit = functions.get("pair_transfer_unit" if pairs else "transfer_unit")
+    if unit is not None and learned.sizes["sender"] > 1:
+        learned = (learned * unit).transpose(*learned.dims)
     if learned.sizes["sender"] > 1:
         low, high = functions["neuron_low"], functions["neuron_high"]
         learned = within_visited(learned, low, high)
