@@ -21,6 +21,7 @@ __all__ = ["GroupSearch", "find_group_transfer"]
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -135,77 +136,139 @@ def find_group_transfer(
         The functions with the smallest error on held-out time, and that error; those of
         ``shared``, if telling neurons apart does not lower it.
     """
-    sample = subsample(train.x)
-    update_basis = SplineBasis(quantile_knots(sample, n_update_coefficients))
+    settings = _Settings(
+        by=by,
+        n_receivers=n_receivers,
+        n_update_coefficients=n_update_coefficients,
+        n_latent=n_latent,
+        max_groups=max_groups,
+        min_share=min_share,
+        max_iterations=max_iterations,
+        ridge=ridge,
+    )
+    finder = _Finder(settings, shared, train, held_out, solve, order, prepare)
+    if search is None:
+        search = finder.started(shared, shared_error, finder.grouped(shared), round=1)
+    while not search.finished:
+        while search.receiving < len(search.states):
+            search = finder.searched(search, on_progress)
+        search = _judged(search)
+        better = search.best_error == float(np.mean(search.errors))
+        renewed = better and search.stage == 0
+        groups = finder.grouped(search.best) if renewed else search.groups
+        if search.round < _MAX_ROUNDS and not _same(groups, search.groups):
+            search = finder.started(search.best, search.best_error, groups, search.round + 1)
+        elif search.stage + 1 < len(n_coefficients):
+            search = _refined(search, finder.sample, n_coefficients[search.stage + 1])
+        else:
+            search = replace(search, finished=True)
+        on_progress(search)
+    return search.best, search.best_error
 
-    def group(transfer: TransferSplines) -> Int[Tensor, " N"]:
-        basis = SplineBasis(
-            refined_knots(transfer.basis, transfer.all_functions, sample, n_update_coefficients)
+
+@dataclass(frozen=True)
+class _Settings:
+    """The settings of :func:`find_group_transfer` under their names there."""
+
+    by: Literal["sender", "pair"]
+    n_receivers: int
+    n_update_coefficients: int
+    n_latent: int
+    max_groups: int
+    min_share: float
+    max_iterations: int
+    ridge: float | None
+
+
+@dataclass(frozen=True)
+class _Finder:
+    """Groups neurons, and searches a psi for the groups; see :func:`find_group_transfer`."""
+
+    settings: _Settings
+    shared: TransferSplines
+    train: Samples
+    held_out: Samples
+    solve: Samples
+    order: Int[Tensor, " N"]
+    prepare: Callable[[Samples, TransferSplines], Samples]
+
+    @cached_property
+    def sample(self) -> NDArray[np.float64]:
+        """Some of the activity."""
+        return subsample(self.train.x)
+
+    @cached_property
+    def update_basis(self) -> SplineBasis:
+        """Basis of the update functions while psi is searched."""
+        return SplineBasis(quantile_knots(self.sample, self.settings.n_update_coefficients))
+
+    def grouped(self, transfer: TransferSplines) -> Int[Tensor, " N"]:
+        """Group of each neuron, by the update functions that a psi leaves to it."""
+        knots = refined_knots(
+            transfer.basis,
+            transfer.all_functions,
+            self.sample,
+            self.settings.n_update_coefficients,
         )
-        samples = prepare(solve, transfer)
-        coefficients, information = solve_updates(samples, transfer, basis)
-        latent = fit_latent_curves(coefficients, information, n_latent=n_latent).latent
+        samples = self.prepare(self.solve, transfer)
+        coefficients, information = solve_updates(samples, transfer, SplineBasis(knots))
+        latent = fit_latent_curves(
+            coefficients, information, n_latent=self.settings.n_latent
+        ).latent
         labels = cluster_rows(
-            latent.cpu().numpy(), max_clusters=max_groups, min_share=min_share, seed=0
+            latent.cpu().numpy(),
+            max_clusters=self.settings.max_groups,
+            min_share=self.settings.min_share,
+            seed=0,
         )
         logger.info("groups of %s neurons", np.bincount(labels).tolist())
-        return torch.from_numpy(labels).to(train.x.device)
+        return torch.from_numpy(labels).to(self.train.x.device)
 
-    def started(best: TransferSplines, error: float, groups: Tensor, round: int) -> GroupSearch:
+    def started(
+        self, best: TransferSplines, error: float, groups: Int[Tensor, " N"], round: int
+    ) -> GroupSearch:
+        """A search for these groups, which all start with the one psi of all."""
         n_groups = int(groups.max()) + 1
-        start = SearchState(
-            np.repeat(shared.coefficients[0], n_groups, axis=0), ridge=shared.ridge
-        )
-        states = (start,) * (n_groups if by == "pair" else 1)
-        return GroupSearch(best, error, groups, shared.knots, states, round=round)
+        functions = np.repeat(self.shared.coefficients[0], n_groups, axis=0)
+        start = SearchState(functions, ridge=self.shared.ridge)
+        states = (start,) * (n_groups if self.settings.by == "pair" else 1)
+        return GroupSearch(best, error, groups, self.shared.knots, states, round=round)
 
-    def search_group(search: GroupSearch) -> GroupSearch:
-        """Searches the functions towards the next group of receivers."""
+    def searched(
+        self, search: GroupSearch, on_progress: Callable[[GroupSearch], None]
+    ) -> GroupSearch:
+        """The search after that of the functions towards the next group of receivers."""
         r = search.receiving
-        among = order if by == "sender" else order[search.groups[order] == r]
-        receivers = among[:n_receivers].sort().values
-
-        def data(samples: Samples) -> SearchData:
-            return SearchData(
-                samples.x,
-                samples.y[:, receivers],
-                receivers,
-                transfer_basis=SplineBasis(search.knots),
-                update_basis=update_basis,
-                groups=search.groups,
-                ridge=ridge,
-            )
+        everyone = self.settings.by == "sender"
+        among = self.order if everyone else self.order[search.groups[self.order] == r]
+        receivers = among[: self.settings.n_receivers].sort().values
 
         def at(state: SearchState) -> GroupSearch:
             states = (*search.states[:r], state, *search.states[r + 1 :])
             return replace(search, states=states)
 
-        fitted = data(train)
+        fitted = self._data(self.train, search, receivers)
         state = search_transfer(
             fitted,
             search.states[r],
-            max_iterations=max_iterations,
+            max_iterations=self.settings.max_iterations,
             on_iteration=lambda state: on_progress(at(state)),
         )
-        error = held_out_error(fitted, state, data(held_out))
+        error = held_out_error(fitted, state, self._data(self.held_out, search, receivers))
         return replace(at(state), errors=(*search.errors, error))
 
-    if search is None:
-        search = started(shared, shared_error, group(shared), round=1)
-    while not search.finished:
-        while search.receiving < len(search.states):
-            search = search_group(search)
-        search = _judged(search)
-        better = search.best_error == float(np.mean(search.errors))
-        groups = group(search.best) if better and search.stage == 0 else search.groups
-        if search.round < _MAX_ROUNDS and not _same(groups, search.groups):
-            search = started(search.best, search.best_error, groups, search.round + 1)
-        elif search.stage + 1 < len(n_coefficients):
-            search = _refined(search, sample, n_coefficients[search.stage + 1])
-        else:
-            search = replace(search, finished=True)
-        on_progress(search)
-    return search.best, search.best_error
+    def _data(
+        self, samples: Samples, search: GroupSearch, receivers: Int[Tensor, " R"]
+    ) -> SearchData:
+        return SearchData(
+            samples.x,
+            samples.y[:, receivers],
+            receivers,
+            transfer_basis=SplineBasis(search.knots),
+            update_basis=self.update_basis,
+            groups=search.groups,
+            ridge=self.settings.ridge,
+        )
 
 
 def _judged(search: GroupSearch) -> GroupSearch:
