@@ -84,7 +84,7 @@ def run_varpro(
         products = {name: files.load(name) for name in plan.last}
         find = products["find"]
         model, errors = assembled(plan, products)
-        error, history = find["error"], find["history"]
+        error, history, left_out = find["error"], find["history"], find["n_left_out"]
         took = {"loop_seconds": files.seconds, "peak_mib": files.peak_mib, "parts": files.took}
     elif config.model.transfer_input == "activity":
         find = fit.find()
@@ -92,10 +92,10 @@ def run_varpro(
         with Progress("varpro solve", len(plan.parts), show=progress) as bar:
             products = make_all(fit.maker(plan), find, on_part=lambda done, of: bar.to(done))
         model, errors = assembled(plan, products)
-        error, history = find["error"], find["history"]
+        error, history, left_out = find["error"], find["history"], find["n_left_out"]
     else:
         model, errors, error = fit.in_groups()
-        history = fit.store.history
+        history, left_out = fit.store.history, fit.load.n_left_out.get(fit.n_samples)
     logger.info("relative errors of the MLPs, and ridge: %s", errors)
     sparse = {}
     if fit.trainer.sparse is not None:
@@ -114,7 +114,6 @@ def run_varpro(
     )
     save_checkpoint(out / name, model, step=step, provenance=record)
     _write_history(out / "history.csv", history)
-    left_out = fit.load.n_left_out.get(fit.n_samples)
     return {
         "n_steps": step,
         "checkpoints": [{"file": name, "step": step}],
@@ -260,6 +259,7 @@ class _Fit:
             "ridge": search.state.ridge,
             "sample": torch.as_tensor(sample),
             "scale": scale,
+            "n_left_out": self.load.n_left_out.get(self.n_samples),
             "one_update": self.config.model.embedding == "fixed",
             "error": search.best_error,
             "history": self.store.history,

@@ -95,12 +95,14 @@ def test_a_fit_in_parts_equals_the_fit_of_one_job(
 def test_the_record_of_a_fit_in_parts_counts_the_work_of_all_of_them(
     recording: Recording, tmp_path: Path
 ) -> None:
-    fit_in_parts(recording, config(n_stretches=2, n_row_blocks=1), tmp_path)
+    settings = config(n_stretches=2, n_row_blocks=1, max_deviation=3.0)
+    fit_in_parts(recording, settings, tmp_path)
     record = json.loads((tmp_path / "training.json").read_text())
 
     assert set(record["parts"]) == set(Plan(2, 1).parts)
     total = sum(part["seconds"] for part in record["parts"].values())
     assert record["seconds"] == pytest.approx(total)
+    assert 0 < record["n_samples_left_out"] < 3000
     assert not [path for path in (tmp_path / "state").glob("*.pt")]
 
 
