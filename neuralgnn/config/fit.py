@@ -130,10 +130,12 @@ class VarproConfig(Section):
     kind: Literal["varpro"]
     n_samples: Annotated[int, Field(ge=100)] | None = None
     """Frames used in the final solve, evenly spread over the training stretch; null: eight per
-    neuron, at least 5000 and at most 16,000, but never fewer than two per neuron."""
+    neuron, at least 5000 and at most 16,000, but never fewer than two per neuron; six times as
+    many of a finite difference, whose noise only frames average out."""
     n_search_samples: Annotated[int, Field(ge=100)] | None = None
     """Frames used while the transfer function is searched; null: three per neuron, at least 2000
-    and at most 6000, but never fewer than one and a half per neuron."""
+    and at most 6000, but never fewer than one and a half per neuron; twice as many of a finite
+    difference."""
     max_deviation: PositiveFloat | None = None
     """Frames at which any neuron's activity or rate of change lies further from its median than
     this many interquartile ranges are left out of the fit, as artefacts; null: none are [1]."""

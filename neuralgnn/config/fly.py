@@ -20,6 +20,7 @@ __all__ = [
     "FlyParameters",
     "FlyStimulus",
     "GaussianMeasurement",
+    "InitialState",
     "MSequenceStimulus",
     "MovingBarStimulus",
     "MovingEdgeStimulus",
@@ -30,7 +31,9 @@ __all__ = [
     "Perturbation",
     "PretrainedParameters",
     "SampledParameters",
+    "ScatteredState",
     "SintelStimulus",
+    "SteadyState",
     "WhiteNoiseStimulus",
     "checkpoint_path",
 ]
@@ -351,6 +354,29 @@ class GaussianMeasurement(Section):
 Measurement = Annotated[NoMeasurement | GaussianMeasurement, Field(discriminator="kind")]
 
 
+class SteadyState(Section):
+    """Where voltages settle under grey: from rest, noise-free, with time constants >= dt."""
+
+    kind: Literal["steady_state"] = "steady_state"
+    duration: NonNegativeFloat = 2.0
+    """Time under grey; 0: at rest [s]."""
+
+
+class ScatteredState(Section):
+    """Resting potentials plus a normal deviate of each neuron's own.
+
+    While the network settles, for few frames, neurons are active that no stimulus drives, and
+    those differ from each other that stimuli move together.
+    """
+
+    kind: Literal["scattered"]
+    std: PositiveFloat = 1.0
+    """Standard deviation of the deviates [1]."""
+
+
+InitialState = Annotated[SteadyState | ScatteredState, Field(discriminator="kind")]
+
+
 class FlyConfig(Section):
     """The fly visual system, what it sees, and how long it is recorded."""
 
@@ -375,9 +401,8 @@ class FlyConfig(Section):
     time_constants: Literal["as_given", "at_least_dt"] = "as_given"
     """Whether time constants below dt are used as they are (as published), or raised to dt (as
     flyvis does)."""
-    steady_state: NonNegativeFloat = 2.0
-    """Time under grey, from rest, noise-free, with time constants of at least dt, that leads to
-    the first frame [s]."""
+    initial_state: InitialState = SteadyState()
+    """Voltages at the first frame; the steady state as published."""
     noise: Noise = NoNoise()
     """Process noise of the recording."""
     test_noise: Noise = NoNoise()

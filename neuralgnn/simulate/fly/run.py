@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from neuralgnn.config.fly import Ablation, FlyConfig
+from neuralgnn.config.fly import Ablation, FlyConfig, InitialState
 from neuralgnn.config.simulation import Noise
 from neuralgnn.data.graph import Graph
 from neuralgnn.data.provenance import code_digest, digest, provenance
@@ -129,14 +129,16 @@ class _Setup:
     n_frames: int
     noise_std: float
     measurement_std: float
+    for_state: np.random.SeedSequence
     for_noise: np.random.SeedSequence
     for_measurement: np.random.SeedSequence
 
     @classmethod
     def make(cls, config: FlyConfig, *, seed: int, test: bool) -> "_Setup":
-        seeds = np.random.SeedSequence(seed).spawn(8)
+        seeds = np.random.SeedSequence(seed).spawn(10)
         for_parameters, for_graph = seeds[:2]
         for_stimulus, for_noise, for_measurement = seeds[2 + 3 * test :][:3]
+        for_state = seeds[8 + test]
         connectome = compile_connectome(config.extent, n_syn_fill=config.n_syn_fill)
         parameters = biophysics(
             config.parameters, connectome, generator=np.random.default_rng(for_parameters)
@@ -177,6 +179,7 @@ class _Setup:
             measurement_std=0.0
             if test or config.measurement.kind == "none"
             else config.measurement.std,
+            for_state=for_state,
             for_noise=for_noise,
             for_measurement=for_measurement,
         )
@@ -192,10 +195,18 @@ class _Run:
         n_neurons, inputs = setup.equation.n_neurons, setup.stimulus.input_neuron
         self.external = np.zeros(n_neurons, dtype=np.float32)
         self.external[inputs] = _GREY
-        self.v = setup.equation.steady_state(
-            self.external, dt=config.dt, n_steps=round(config.steady_state / config.dt)
-        )
+        self.v = self._first(config.initial_state)
         self.measured = self._draw_measurement(1)[0]
+
+    def _first(self, state: InitialState) -> Float32[np.ndarray, " N"]:
+        """Voltages at the first frame."""
+        equation, dt = self.setup.equation, self.config.dt
+        if state.kind == "steady_state":
+            n_steps = round(state.duration / dt)
+            return equation.steady_state(self.external, dt=dt, n_steps=n_steps)
+        generator = np.random.default_rng(self.setup.for_state)
+        deviate = generator.standard_normal(equation.n_neurons, dtype=np.float32)
+        return equation.resting_potential + np.float32(state.std) * deviate
 
     def record(
         self, n_frames: int, *, first_frame: int

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 Kind = Literal["drift", "finite_difference"]
 
 _REFERENCE_FRAMES = 2000  # that medians and quartiles are taken over
+_MORE_SEARCH, _MORE = 2, 6  # times as many frames of a finite difference
 _BLOCK = 1024  # frames judged at a time
 
 
@@ -118,8 +119,12 @@ def evenly(frames: range, n_frames: int) -> Int[np.ndarray, " T"]:
     return frames.start + np.linspace(0, len(frames) - 1, n_frames).round().astype(int)
 
 
-def sample_sizes(trainer: VarproConfig, n_neurons: int, n_available: int) -> tuple[int, int]:
+def sample_sizes(
+    trainer: VarproConfig, n_neurons: int, n_available: int, *, kind: Kind
+) -> tuple[int, int]:
     """Frames of the search and of the solve, no more than there are.
+
+    Of a finite difference, whose noise only frames average out, several times as many.
 
     Raises:
         ValueError: If there are not more frames than unknowns of one row.
@@ -132,8 +137,12 @@ def sample_sizes(trainer: VarproConfig, n_neurons: int, n_available: int) -> tup
             f"({n_neurons} weights and {trainer.n_update_coefficients} spline coefficients): "
             "record longer or lower trainer.n_update_coefficients"
         )
-    search = trainer.n_search_samples or max(2000, min(3 * n_neurons, 6000), 3 * n_neurons // 2)
-    solve = trainer.n_samples or max(5000, min(8 * n_neurons, 16_000), 2 * n_neurons)
+    noisy = kind == "finite_difference"
+    search = max(2000, min(3 * n_neurons, 6000), 3 * n_neurons // 2) * (
+        _MORE_SEARCH if noisy else 1
+    )
+    solve = max(5000, min(8 * n_neurons, 16_000), 2 * n_neurons) * (_MORE if noisy else 1)
+    search, solve = trainer.n_search_samples or search, trainer.n_samples or solve
     for key, wanted in (("n_search_samples", search), ("n_samples", solve)):
         if wanted <= unknowns:
             raise ValueError(

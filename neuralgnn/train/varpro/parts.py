@@ -20,7 +20,7 @@ from torch import Tensor
 from neuralgnn.config.scatter import Plan, kind_of, number_of
 from neuralgnn.models import AssemblyGNN
 from neuralgnn.train.varpro.distil import covering_rows
-from neuralgnn.train.varpro.evidence import evidence_ridge
+from neuralgnn.train.varpro.evidence import evidence_ridge, raised_ridge
 from neuralgnn.train.varpro.fit import distil_transfer, distil_update, interpolate
 from neuralgnn.train.varpro.pieces import (
     LongSum,
@@ -163,18 +163,23 @@ class Maker:
             step = 1 if len(everyone) <= _MOST_DIRECT else len(everyone) // _N_RIDGE
             some = tiles(everyone[::step])
             moments = list(functions.products(some))
-            for _ in range(_RIDGE_ROUNDS):
+
+            def wanted(factor: GramFactor) -> float:
                 weight = torch.cat([_solved(factor, each) for each in moments])
-                wanted = evidence_ridge(
+                return evidence_ridge(
                     factor,
                     n_samples=n_samples,
                     n_receivers=len(weight),
                     squared_residuals=functions.squared_residuals(some, weight),
                     squared_weights=float(weight.square().sum()),
                 )
-                if abs(wanted / used - 1) < 0.1:
+
+            for _ in range(_RIDGE_ROUNDS):
+                lower = wanted(factor)
+                if lower > 0.9 * used:
+                    used, factor = raised_ridge(used, factor, wanted=wanted, solved=factored)
                     break
-                used = wanted
+                used = lower
                 factor = factored(used)
         return {"factor": _plain(factor), "relative_ridge": used}
 

@@ -207,7 +207,7 @@ class _Fit:
         self.store = _SearchStore(ResumePoint(state / "varpro.pt", key=self.key))
         train_frames, held_out_frames = recording.split(config.validation_fraction)
         self.n_search, self.n_samples = sample_sizes(
-            trainer, recording.n_neurons, len(train_frames)
+            trainer, recording.n_neurons, len(train_frames), kind=config.target.kind
         )
         # Frames t whose finite difference at t + 1 exists and stays on the same side of the split.
         self.train_frames, self.held_out_frames = train_frames[:-1], held_out_frames[:-1]

@@ -35,7 +35,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neuralgnn.train.varpro.evidence import evidence_ridge
+from neuralgnn.train.varpro.evidence import evidence_ridge, raised_ridge
 from neuralgnn.train.varpro.rows import GramFactor, RowSystem, lower_gram
 from neuralgnn.train.varpro.splines import SplineBasis
 
@@ -205,7 +205,7 @@ def search_transfer(
     # Coefficients of a resumed search are normalised; doing it again would change their last bit.
     point = _solve(data, data.normalised(c) if state.iteration == 0 else c, _ridge(data, state))
     while not state.done and state.iteration < max_iterations:
-        point = _with_lower_ridge(data, point)
+        point = _with_ridge(data, point)
         stepped = _step(data, point, state.damping)
         point, damping = stepped or (point, state.damping)
         better = point.loss < (1 - tolerance) * state.best_loss
@@ -264,21 +264,27 @@ def _solve(data: SearchData, c: Tensor, ridge: float, *, same: _Point | None = N
     return _Point(c, sent, gram, system, w[..., 0], residual, loss, objective, ridge)
 
 
-def _with_lower_ridge(data: SearchData, point: _Point) -> _Point:
-    """The same psi with a ridge nearer to what the evidence asks for."""
+def _with_ridge(data: SearchData, point: _Point) -> _Point:
+    """The same psi with the ridge that the evidence asks for, or one nearer to it if lower."""
     if data.ridge is not None:
         return point
-    wanted = evidence_ridge(
-        point.system.factor,
-        n_samples=len(data.x),
-        n_receivers=len(data.receivers),
-        squared_residuals=float(point.residual.square().sum()),
-        squared_weights=float(point.w.square().sum()),
-    )
-    wanted = max(wanted, point.ridge / _RIDGE_STEP)
-    if abs(wanted / point.ridge - 1) < _RIDGE_TOLERANCE:
-        return point
-    return _solve(data, point.c, wanted, same=point)
+
+    def wanted(point: _Point) -> float:
+        return evidence_ridge(
+            point.system.factor,
+            n_samples=len(data.x),
+            n_receivers=len(data.receivers),
+            squared_residuals=float(point.residual.square().sum()),
+            squared_weights=float(point.w.square().sum()),
+        )
+
+    def solved(ridge: float) -> _Point:
+        return _solve(data, point.c, ridge, same=point)
+
+    lower = max(wanted(point), point.ridge / _RIDGE_STEP)
+    if lower > (1 - _RIDGE_TOLERANCE) * point.ridge:
+        return raised_ridge(point.ridge, point, wanted=wanted, solved=solved)[1]
+    return solved(lower)
 
 
 def _step(data: SearchData, point: _Point, damping: float) -> tuple[_Point, float] | None:

@@ -184,6 +184,29 @@ def test_the_test_part_is_noise_free_and_shows_something_else(tmp_path: Path, fl
         np.testing.assert_array_equal(dense(recording)[0], dense(train)[0])
 
 
+def test_a_scattered_start_has_its_spread_and_leaves_everything_else_as_it_was(
+    tmp_path: Path, fly
+) -> None:
+    settled = record(fly(), tmp_path / "settled.zarr")
+    state = {"kind": "scattered", "std": 0.7}
+    train = record(fly(initial_state=state), tmp_path / "train.zarr")
+    test = record(fly(initial_state=state), tmp_path / "test.zarr", test=True)
+    weight, tau, rest = dense(train)
+    first = [recording.activity(range(1))[0] - rest for recording in (train, test)]
+
+    for deviate in first:
+        assert deviate.std() == pytest.approx(0.7, rel=0.1)
+        assert abs(deviate.mean()) < 5 * 0.7 / len(deviate) ** 0.5
+    assert abs(np.corrcoef(*first)[0, 1]) < 0.2
+    np.testing.assert_array_equal(weight, dense(settled)[0])
+    np.testing.assert_array_equal(train.stimulus(), settled.stimulus())
+    light = train.external_input()
+    assert light is not None
+    v = first[0] + rest
+    expected = (-v + rest + weight @ np.maximum(v, 0) + light[0]) / tau
+    np.testing.assert_allclose(train.drift()[0], expected, rtol=1e-4, atol=1e-3)
+
+
 def test_same_settings_and_seed_give_the_same_bytes_and_another_seed_others(
     tmp_path: Path, fly
 ) -> None:
