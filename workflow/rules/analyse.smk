@@ -29,8 +29,8 @@ rule analyse:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=analysis_memory,
+        runtime=growing(60),
         gpu=gpus_of,
     params:
         analysis=analysis_of,

@@ -9,7 +9,14 @@ from snakemake.utils import validate
 
 from neuralgnn.config.errors import ConfigError
 from neuralgnn.config.fly import checkpoint_path
-from neuralgnn.config.scatter import PARTS, assembly_mib, part_mib, part_threads
+from neuralgnn.config.scatter import (
+    PARTS,
+    analysis_mib,
+    assembly_mib,
+    fit_mib,
+    part_mib,
+    part_threads,
+)
 from neuralgnn.data.cost import COMMAND, typed_command
 from neuralgnn.data.provenance import digest
 from neuralgnn.plot.figures import FIGURES, Need
@@ -217,10 +224,16 @@ def part_memory(wildcards, attempt):
 
 def fit_memory(wildcards, attempt):
     """Memory of a fit in one job, or of putting one together."""
-    plan, amount = plan_of(wildcards), 6000
-    if plan is not None:
-        amount = assembly_mib(experiment_of(wildcards).simulation.n_neurons)
-    return attempt * amount
+    simulation, plan = experiment_of(wildcards).simulation, plan_of(wildcards)
+    if simulation.kind == "fly":
+        return attempt * 6000
+    enough = fit_mib if plan is None else assembly_mib
+    return attempt * enough(simulation.n_neurons)
+
+
+def analysis_memory(wildcards, attempt):
+    """Memory of the analysis of a fit of an assembly."""
+    return attempt * analysis_mib(experiment_of(wildcards).simulation.n_neurons)
 
 
 def gpus_of(wildcards):
