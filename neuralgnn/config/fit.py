@@ -130,7 +130,7 @@ class VarproConfig(Section):
     kind: Literal["varpro"]
     n_samples: Annotated[int, Field(ge=100)] | None = None
     """Frames used in the final solve, evenly spread over the training stretch; null: eight per
-    neuron, at least 5000 and at most 16,000, but never fewer than two per neuron; six times as
+    neuron, at least 5000 and at most 16,000, but never fewer than two per neuron; three times as
     many of a finite difference, whose noise only frames average out."""
     n_search_samples: Annotated[int, Field(ge=100)] | None = None
     """Frames used while the transfer function is searched; null: three per neuron, at least 2000

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 Kind = Literal["drift", "finite_difference"]
 
 _REFERENCE_FRAMES = 2000  # that medians and quartiles are taken over
-_MORE_SEARCH, _MORE = 2, 6  # times as many frames of a finite difference
+_MORE_SEARCH, _MORE = 2, 3  # times as many frames of a finite difference
 _BLOCK = 1024  # frames judged at a time
 
 
