@@ -63,8 +63,8 @@ def draw_weight_comparison(
     """Draws learned against true weights between different neurons, with the identity line.
 
     Every connection counts: the colour is the number of connections per bin, on a logarithmic
-    scale. The range holds all true weights and 99.99 % of the learned ones; how many lie beyond
-    is written into the panel.
+    scale. The range holds all true weights and 99.99 % of the learned ones, but is at most twice
+    as wide as the former; how many lie beyond is written into the panel.
 
     Args:
         ax: Axes to draw on.
@@ -86,7 +86,8 @@ def draw_weight_comparison(
     true, learned = xr.align(true, learned, join="exact")
     different = ~np.eye(*true.shape, dtype=bool)
     x, y = true.values[different].astype(float), learned.values[different].astype(float)
-    limit = 1.06 * max(float(np.abs(x).max()), float(np.quantile(np.abs(y), 0.9999))) or 1.0
+    true_end, learned_end = float(np.abs(x).max()), float(np.quantile(np.abs(y), 0.9999))
+    limit = 1.06 * max(true_end, min(learned_end, 2 * true_end)) or 1.0
     span = (-limit, limit)
     if types is None:
         image = draw_density(ax, x, y, x_range=span, y_range=span, bins=bins)

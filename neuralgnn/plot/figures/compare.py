@@ -10,6 +10,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from neuralgnn.plot.activity import draw_traces
 from neuralgnn.plot.connectivity import draw_weight_comparison, draw_weights
@@ -30,6 +31,7 @@ from neuralgnn.plot.style import (
 _LEFT, _TOP, _RIGHT = 15.0, 17.0, 3.0  # margins [mm]
 _BETWEEN, _BELOW = 4.5, 15.5  # columns, rows [mm]
 _LARGEST = 42.0  # side of a panel [mm]
+_WIDEST = 20.0  # gap between columns [mm]
 
 
 @dataclass(frozen=True)
@@ -85,13 +87,15 @@ def compose_cases(cases: Sequence[Case], *, rows: Sequence[str]) -> Figure:
         raise ValueError(f"there is no panel {unknown[0]!r}; there are: {', '.join(_PANELS)}")
     across = (DOUBLE_COLUMN - _LEFT - _RIGHT) / len(cases)
     side = min(across - _BETWEEN, _LARGEST)
-    drawn = sheet(DOUBLE_COLUMN, _TOP + len(rows) * (side + _BELOW))
+    across = min(across, side + _WIDEST)
+    width = min(DOUBLE_COLUMN, _LEFT + len(cases) * across)
+    drawn = sheet(width, _TOP + len(rows) * (side + _BELOW))
     for place, (row, letter) in enumerate(zip(rows, "abcdefgh", strict=False)):
         top = _TOP + place * (side + _BELOW)
         axes = [axes_mm(drawn, _LEFT + k * across, top, side, side) for k in range(len(cases))]
         for ax, case in zip(axes, cases, strict=True):
             _PANELS[row](ax, case.data)
-        _tidy(axes, shared=row in _SHARED)
+        _tidy(axes, shared=row in _SHARED, one_scale=row in _SHARED | _ALIKE)
         letter_panel(axes[0], letter, left=13.0, up=1.0)
         if place == 0:
             for ax, case in zip(axes, cases, strict=True):
@@ -205,6 +209,8 @@ def _transfer(ax: Axes, data: FigureData) -> None:
 def _embedding(ax: Axes, data: FigureData) -> None:
     embedding = data["embedding"]
     draw_embedding(ax, embedding["embedding"], types=shown_types(data)[0], size=3.0)
+    for axis in (ax.xaxis, ax.yaxis):  # long numbers would reach into the next panel
+        axis.set_major_locator(MaxNLocator(4, integer=True))
     accuracy = number(embedding, "accuracy")
     text = f"{len(np.unique(embedding['cluster']))} clusters"
     ax.set_title(text if accuracy is None else f"{text}\naccuracy {accuracy:.3g}",
@@ -226,9 +232,10 @@ _PANELS: dict[str, Callable[[Axes, FigureData], None]] = {
     "spectrum": _spectrum,
 }
 _SHARED = {"comparison", "update", "transfer", "spectrum"}
+_ALIKE = {"true_weights"}  # in scale from the start
 
 
-def _tidy(axes: Sequence[Axes], *, shared: bool) -> None:
+def _tidy(axes: Sequence[Axes], *, shared: bool, one_scale: bool) -> None:
     """One range for all panels of a row where they can have one; labels at the first alone."""
     if shared:
         for get, put in (("get_xlim", "set_xlim"), ("get_ylim", "set_ylim")):
@@ -240,5 +247,5 @@ def _tidy(axes: Sequence[Axes], *, shared: bool) -> None:
         ax.yaxis.label.set_fontsize(6)
         if ax is not axes[0]:
             ax.set_ylabel("")
-            if shared:
+            if one_scale:
                 ax.tick_params(labelleft=False)

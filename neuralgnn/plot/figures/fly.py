@@ -108,8 +108,12 @@ def _name_families(ax: Axes, kinds: np.ndarray, names: list[str]) -> None:
     families = [_family(names[kind]) for kind in kinds]
     starts = [k for k in range(len(families)) if k == 0 or families[k] != families[k - 1]]
     stops = [*starts[1:], len(families)]
-    shown = [(a, b) for a, b in zip(starts, stops, strict=True) if b - a > 0.028 * len(families)]
-    ax.set_yticks([(a + b) / 2 for a, b in shown], [families[a] for a, _ in shown])
+    shown: list[tuple[float, str]] = []
+    for start, stop in zip(starts, stops, strict=True):
+        middle = (start + stop) / 2  # names closer than a line's height would overlap
+        if not shown or middle - shown[-1][0] > 0.04 * len(families):
+            shown.append((middle, families[start]))
+    ax.set_yticks([middle for middle, _ in shown], [name for _, name in shown])
     ax.tick_params(axis="y", length=0, pad=8, labelsize=6)
     for start in starts[1:]:
         ax.axhline(start, color="0.2", lw=0.3)
@@ -132,4 +136,4 @@ def _map(ax: Axes, neurons: xr.Dataset, types: xr.DataArray | None) -> None:
     if accuracy is not None:
         by_bic = number(neurons, "type_bic_accuracy") or 0.0
         text = f"accuracy {accuracy:.3f}\nclusters by BIC: {by_bic:.3f}"
-        ax.text(0.03, 0.03, text, transform=ax.transAxes, fontsize=6, va="bottom")
+        ax.set_title(text, fontsize=6, pad=2)

@@ -37,7 +37,7 @@ def figure(data: FigureData) -> Figure:
     ax.set_xlabel("value")
     _write_columns(ax, scores, trainers)
     marks = [
-        *(_mark(trainer, "o", type_color(k)) for k, trainer in enumerate(trainers)),
+        *(_mark(t.replace("_", " "), "o", type_color(k)) for k, t in enumerate(trainers)),
         Line2D([], [], ls="", marker="D", ms=4, mfc="none", mec="0.35", label="published"),
     ]
     ax.legend(handles=marks, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(marks))
@@ -50,7 +50,8 @@ def _write_columns(ax: Axes, scores: Sequence[Score], trainers: Sequence[str]) -
     columns = [*trainers, "published"]
     for place, column in enumerate(columns):
         at = 1.1 + 0.54 * place / max(len(columns), 3)
-        ax.text(at, -1.1, column, transform=transform, va="center", ha="center", fontsize=6)
+        head = column.replace("_", " ").replace(" ", "\n")
+        ax.text(at, -0.7, head, transform=transform, va="bottom", ha="center", fontsize=5.5)
         for row, score in enumerate(scores):
             text = _cell(score, column)
             ax.text(at, row, text, transform=transform, va="center", ha="center", fontsize=6)
