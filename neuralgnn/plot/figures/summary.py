@@ -51,7 +51,7 @@ def _write_columns(ax: Axes, scores: Sequence[Score], trainers: Sequence[str]) -
     for place, column in enumerate(columns):
         at = 1.1 + 0.54 * place / max(len(columns), 3)
         head = column.replace("_", " ").replace(" ", "\n")
-        ax.text(at, -0.7, head, transform=transform, va="bottom", ha="center", fontsize=5.5)
+        ax.text(at, -0.7, head, transform=transform, va="bottom", ha="center", fontsize=6)
         for row, score in enumerate(scores):
             text = _cell(score, column)
             ax.text(at, row, text, transform=transform, va="center", ha="center", fontsize=6)
