@@ -126,7 +126,7 @@ def draw_learned(axes: list[Axes], data: FigureData, *, with_embedding: bool) ->
     else:
         types = None  # the same function for every neuron, but for its offset
     *_, left, right = axes
-    for ax in (left, left.inset_axes((0.63, 0.6, 0.37, 0.4))):
+    for ax in (left, left.inset_axes((0.63, 0.68, 0.37, 0.32))):
         draw_update(ax, update, true=true, types=types)
     zoom(ax, half_width=_middle(functions), shown=update if true is None else true)
     _transfer(right, functions, types=types)
