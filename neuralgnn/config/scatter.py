@@ -1,6 +1,7 @@
 """How the fit of a large network is cut into jobs, and which job needs which before it."""
 
 __all__ = [
+    "FIT_MIB",
     "PARTS",
     "Plan",
     "ScatterConfig",
@@ -118,8 +119,10 @@ def number_of(part: str) -> int:
     return int(part.removeprefix(kind_of(part) + "_"))
 
 
+FIT_MIB = 6000
+"""Memory that every fit and every analysis of an assembly is given [MiB]."""
+
 _PROCESS_MIB = 1500  # interpreter, torch, buffers
-_FIT_MIB = 6000  # that every fit and analysis is given
 _PRODUCTS_MIB = 4096  # products of tiles at most, and what is made of those of one
 _SEARCH_ARRAYS = 5.0  # of search frames x neurons in float64, at a step's most
 # Matrices of N x N in float64 that a part holds at most: Gram matrices come as a sum and what
@@ -164,7 +167,7 @@ def part_threads(n_neurons: int) -> int:
 def fit_mib(n_neurons: int) -> int:
     """Memory that a fit in one job needs at most [MiB]."""
     alone = Plan()
-    return max(_FIT_MIB, *(part_mib(part, alone, n_neurons) for part in alone.parts))
+    return max(FIT_MIB, *(part_mib(part, alone, n_neurons) for part in alone.parts))
 
 
 def analysis_mib(n_neurons: int) -> int:
@@ -172,7 +175,7 @@ def analysis_mib(n_neurons: int) -> int:
 
     Measured: 1.2 GB at 1000 neurons, 4.1 GB at 2048 with a field.
     """
-    return max(_FIT_MIB, 3 * n_neurons)
+    return max(FIT_MIB, 3 * n_neurons)
 
 
 def assembly_mib(n_neurons: int) -> int:

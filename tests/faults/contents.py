@@ -1,10 +1,10 @@
 """What a run has left, to be compared with what another has left.
 
 The bytes are to be the same, but for what a step measures of itself (times, memory, and the time
-of day): it is left out of JSON files, of the metadata of stores, and of ``model.pt``, whose other
-entries are compared one by one. Of figures the pixels and the drawing are compared, not the note
-of their origin. TensorBoard's files carry times in their names and records; the numbers in them
-are compared.
+of day): it is left out of JSON files, of the metadata of stores with the seal that covers it, and
+of ``model.pt``, whose other entries are compared one by one. Of figures the pixels and the drawing
+are compared, not the note of their origin. TensorBoard's files carry times in their names and
+records; the numbers in them are compared.
 """
 
 import json
@@ -24,6 +24,7 @@ from .steps import done
 _MEASURED = {
     *("created", "seconds", "loop_seconds", "peak_mib", "fit_seconds", "fit_peak_mib"),
     "run",
+    "attributes_sha256",  # of all attributes, those above among them; the others are compared
 }
 _EVENTS = "events.out.tfevents"
 

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from faults.contents import contents
+from faults.contents import contents, lasting
+
+from neuralgnn.models.checkpoint import read_checkpoint
 
 from .conftest import command
 
@@ -46,7 +48,7 @@ def wait_for(found: Callable[[], Any], process: subprocess.Popen[str]) -> None:
         time.sleep(0.02)
 
 
-def lasting(folder: Path) -> dict[str, Any]:
+def left_by(folder: Path) -> dict[str, Any]:
     """What a run leaves but logs and what shows how long steps took."""
     measured = re.compile(r"logs/|benchmarks/|tables/|report\.html|figures/summary|\.state/")
     return {
@@ -70,7 +72,7 @@ def test_a_workflow_that_is_killed_again_and_again_ends_in_the_same_bytes(
     run = snakemake("--rerun-incomplete", folder=tmp_path, config=CONFIG)
 
     assert run.returncode == 0, run.stdout[-6000:]
-    found, expected = lasting(tmp_path), lasting(tiny)
+    found, expected = left_by(tmp_path), left_by(tiny)
     assert set(found) == set(expected)
     assert [name for name in found if found[name] != expected[name]] == []
     record_count("kills of the whole workflow", killed, 6)
@@ -136,7 +138,7 @@ def test_a_clock_set_back_within_a_run_is_named_with_a_way_out(
     folder = tmp_path / "copy"
     shutil.copytree(tiny, folder)
     model = SGD / "model.pt"
-    expected = (folder / model).read_bytes()
+    expected = lasting(read_checkpoint(folder / model))
     (folder / model).unlink()
     set_clock(folder / RESULTS / "fig_2/seed_42/activity.zarr", days=1)
 
@@ -149,7 +151,7 @@ def test_a_clock_set_back_within_a_run_is_named_with_a_way_out(
     subprocess.run(way_out.split(), cwd=folder, check=True)
     run = snakemake(str(model), folder=folder, config=CONFIG)
     assert run.returncode == 0, run.stdout
-    assert (folder / model).read_bytes() == expected
+    assert lasting(read_checkpoint(folder / model)) == expected
 
 
 @pytest.fixture

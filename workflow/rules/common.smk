@@ -10,6 +10,7 @@ from snakemake.utils import validate
 from neuralgnn.config.errors import ConfigError
 from neuralgnn.config.fly import checkpoint_path
 from neuralgnn.config.scatter import (
+    FIT_MIB,
     PARTS,
     analysis_mib,
     assembly_mib,
@@ -226,7 +227,7 @@ def fit_memory(wildcards, attempt):
     """Memory of a fit in one job, or of putting one together."""
     simulation, plan = experiment_of(wildcards).simulation, plan_of(wildcards)
     if simulation.kind == "fly":
-        return attempt * 6000
+        return attempt * FIT_MIB
     enough = fit_mib if plan is None else assembly_mib
     return attempt * enough(simulation.n_neurons)
 
