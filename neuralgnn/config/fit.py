@@ -14,7 +14,7 @@ __all__ = [
     "VarproConfig",
 ]
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import (
     Field,
@@ -203,6 +203,9 @@ class SgdConfig(Section):
     """Steps between checkpoints; a killed run resumes from the last."""
     keep_checkpoints: Annotated[int, Field(ge=2)] = 40
     """Checkpoints kept for selection and the training montage, evenly spread."""
+    compiled: bool | None = None
+    """Whether torch.compile makes one program of the loss, which on a CPU needs a C++ compiler and
+    half a minute, and saves a third of every step; null: on CUDA only."""
 
 
 Trainer = Annotated[
@@ -212,6 +215,9 @@ Trainer = Annotated[
 
 class FitConfig(Section):
     """One fit of one recording."""
+
+    HOW_IT_RUNS: ClassVar[frozenset[str]] = frozenset({"device", "seeds", "together"})
+    """Settings that say where and for which seeds a fit runs, not what it finds."""
 
     target: Target = FiniteDifferenceTarget()
     """What the model's output is compared with."""
@@ -226,6 +232,14 @@ class FitConfig(Section):
     """Where to compute; `auto` takes CUDA when there is one."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] | None = None
     """Seeds of the experiment that this fit runs for; null: all."""
+    together: bool | None = None
+    """Whether one job fits all seeds of the experiment at the same time, as a GPU has room for;
+    null: where `device` is `cuda`. Fits that are cut into jobs (`trainer.scatter`) never are."""
+
+    @property
+    def is_together(self) -> bool:
+        """Whether one job fits all seeds of the experiment."""
+        return self.device == "cuda" if self.together is None else self.together
 
     def scatter_plan(self, n_neurons: int) -> Plan | None:
         """What the fit of a network is cut into; None: it is made in one job.

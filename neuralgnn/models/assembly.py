@@ -82,7 +82,7 @@ class AssemblyGNN(nn.Module):
             self.arguments["field"] = dict(field)
         self.n_neurons = n_neurons
         self.transfer_input = transfer_input
-        self.activity_scale = activity_scale
+        self.activity_scale: float | Tensor = activity_scale  # a tensor while models are mapped
         shape = {"hidden": hidden, "n_layers": n_layers, "activation": activation}
         self.embedding = nn.Parameter(
             torch.ones(n_neurons, embedding_dim), requires_grad=embedding == "learned"

@@ -6,6 +6,7 @@ __all__ = [
     "figure_sources",
     "fit_seeds",
     "fits",
+    "fits_together",
     "open_project",
 ]
 
@@ -58,6 +59,28 @@ def fit_seeds(project: Project, experiment: str, fit: str) -> list[int]:
     """Seeds that a fit runs for, of all collections together."""
     chosen = project.experiments[experiment].fits[fit].seeds
     return [seed for seed in project.seeds(experiment) if chosen is None or seed in chosen]
+
+
+def fits_together(project: Project) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    """Experiment, fit and seeds of what is fitted in one job (``fits.<name>.together``).
+
+    Seeds that the same parts of the run ask for, so that no job fits one that its part does not
+    need. A seed that would be by itself is left to a job of its own.
+    """
+    parts = (project.workflow, *project.workflow.collections.values())
+    for experiment, config in project.experiments.items():
+        n_neurons = None if config.simulation.kind == "fly" else config.simulation.n_neurons
+        for fit, settings in config.fits.items():
+            cut = n_neurons is not None and settings.scatter_plan(n_neurons) is not None
+            if not settings.is_together or cut:
+                continue
+            groups: dict[tuple[bool, ...], list[int]] = {}
+            for seed in fit_seeds(project, experiment, fit):
+                asked = tuple(seed in part.experiments.get(experiment, ()) for part in parts)
+                groups.setdefault(asked, []).append(seed)
+            for seeds in groups.values():
+                if len(seeds) > 1:
+                    yield experiment, fit, tuple(seeds)
 
 
 def figure_fit(spec: FigureSpec, owner: str, config: ExperimentConfig) -> str | None:

@@ -1,14 +1,15 @@
 """Step ``train``: from a recording to checkpoints, in one job or in several."""
 
-__all__ = ["train_part_step", "train_step"]
+__all__ = ["train_part_step", "train_step", "train_together_step"]
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.data.cost import measured
 from neuralgnn.data.recording import open_recording
 from neuralgnn.steps.folders import FitFolder
-from neuralgnn.train.run import train, train_part
+from neuralgnn.train.run import train, train_part, train_together
 
 
 @measured()
@@ -33,6 +34,33 @@ def train_step(
     """
     opened = open_recording(recording)
     train(opened, config, out=folder.checkpoints, state=state, seed=seed, parts=parts)
+
+
+@measured()
+def train_together_step(
+    recordings: Sequence[Path],
+    config: FitConfig,
+    folders: Sequence[FitFolder],
+    *,
+    state: Path,
+    seeds: Sequence[int],
+) -> None:
+    """Fits a model to each recording of several seeds, in one job.
+
+    Args:
+        recordings: Folder of each recording.
+        config: Target, model and trainer.
+        folders: Where the checkpoints of each go.
+        state: Where a killed run leaves what it resumes from.
+        seeds: Seed of initial values and batches of each.
+    """
+    train_together(
+        [open_recording(recording) for recording in recordings],
+        config,
+        outs=[folder.checkpoints for folder in folders],
+        state=state,
+        seeds=seeds,
+    )
 
 
 def train_part_step(

@@ -10,8 +10,6 @@ from neuralgnn.config.fit import FitConfig
 from neuralgnn.data.store import read_json
 from neuralgnn.steps.folders import FitFolder
 
-_NO_MATTER = {"device", "seeds"}  # where it ran, and for which seeds it is asked for
-
 
 def training_of(folder: FitFolder, fit: FitConfig) -> dict[str, Any]:
     """Reads the record of a finished fit.
@@ -32,7 +30,8 @@ def training_of(folder: FitFolder, fit: FitConfig) -> dict[str, Any]:
             f"{folder.training} does not say what the fit was made with, or another version of "
             "neuralgnn wrote it; fit again"
         ) from None
-    now, then = (each.model_dump(mode="json", exclude=_NO_MATTER) for each in (fit, made_with))
+    how = set(FitConfig.HOW_IT_RUNS)
+    now, then = (each.model_dump(mode="json", exclude=how) for each in (fit, made_with))
     if differing := [name for name in now if now[name] != then[name]]:
         name = differing[0]
         raise ValueError(

@@ -1,6 +1,6 @@
 """Fitting: batches, loss terms, the trainers, checkpoint selection. Never sees the truth."""
 
-__all__ = ["select", "train", "train_part"]
+__all__ = ["select", "train", "train_part", "train_together"]
 
-from neuralgnn.train.run import train, train_part
+from neuralgnn.train.run import train, train_part, train_together
 from neuralgnn.train.select import select

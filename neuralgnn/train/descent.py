@@ -1,10 +1,10 @@
 """One gradient step after another. Axes: B frames, N neurons, G grid points."""
 
-__all__ = ["Descent", "PenaltyCoefficients"]
+__all__ = ["Descent"]
 
 import logging
 from collections.abc import Collection
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,23 +16,13 @@ from neuralgnn.train.batches import Batches
 from neuralgnn.train.clusters import join_alike
 from neuralgnn.train.resumable import ResumableDescent
 from neuralgnn.train.schedule import event_steps, is_resting
-from neuralgnn.train.terms import Terms, phi_zero, psi_monotonic, weight_l1
+from neuralgnn.train.terms import PenaltyCoefficients, Terms, loss_terms
 
 logger = logging.getLogger(__name__)
 
 _TABLE = 1024  # points that psi is evaluated at, in place of every activity of a batch
 _CURVE = 200  # points at which update functions are compared
 _VISITED = torch.tensor([0.001, 0.999])
-_UPDATE_FRAMES = 8  # frames that phi and a learn from; the published batch size
-
-
-@dataclass(frozen=True)
-class PenaltyCoefficients:
-    """Coefficient of each penalty of :mod:`neuralgnn.train.terms`; one that is 0 is left out."""
-
-    phi_zero: float = 0.0
-    psi_monotonic: float = 0.0
-    weight_l1: float = 0.0
 
 
 class Descent(ResumableDescent[AssemblyGNN]):
@@ -59,9 +49,15 @@ class Descent(ResumableDescent[AssemblyGNN]):
         cluster_steps: Steps of the refit of phi there.
         generator: Where frames are drawn from, on the CPU.
         seed: Seed of the clustering.
+        compiled: Whether ``torch.compile`` makes one program of the loss and one of its gradient.
 
     Attributes:
         step: Steps done.
+        spread: Standard deviation of the activity.
+        terms: Terms of the loss by name, of model, activity, rate of change, frames, table and
+            spread (:func:`neuralgnn.train.terms.loss_terms`).
+        parameter_groups: Parameters by the name of their learning rate.
+        table: Activities that psi is evaluated at, ``(G,)``; None: it is at every activity.
     """
 
     def __init__(
@@ -81,6 +77,7 @@ class Descent(ResumableDescent[AssemblyGNN]):
         cluster_steps: int,
         generator: torch.Generator,
         seed: int,
+        compiled: bool = False,
     ) -> None:
         self.model, self.batches, self.generator = model, batches, generator
         self.n_steps, self.batch_size, self.decay_from = n_steps, batch_size, decay_from
@@ -94,62 +91,57 @@ class Descent(ResumableDescent[AssemblyGNN]):
         learned = model.embedding.requires_grad
         self.cluster_after = event_steps(cluster_at, n_steps=n_steps) if learned else set()
         self.step = 0
-        self._adam = torch.optim.Adam(_parameter_groups(model), lr=0.0, fused=True)
+        self.parameter_groups = _parameter_groups(model)
+        self._adam = torch.optim.Adam(self.parameter_groups, lr=0.0, fused=True)
+        self.terms = partial(loss_terms, coefficient=penalties)
+        self.compiled = compiled
+        self._loss = torch.compile(self.terms) if compiled else self.terms
         self._survey(batches.sample(2000))
 
     def advance(self) -> Terms:
         """Does one step; returns the terms of its loss, still on the device."""
-        self.step += 1
-        self._set_learning_rates()
-        x, y, frames = self.batches.draw(self.batch_size, generator=self.generator)
-        terms = self._terms(x, y, frames)
+        self.begin_step(self._adam)
+        x, y, frames = self.draw()
+        terms = Terms.of(self._loss(self.model, x, y, frames, self.table, self.spread))
         self._adam.zero_grad()
         terms.total.backward()
         self._adam.step()
+        self.end_step()
+        return terms
+
+    def begin_step(self, adam: torch.optim.Adam) -> None:
+        """Counts the next step and sets the learning rates that the schedule has for it."""
+        self.step += 1
+        resting = is_resting(self.step, self.cluster_after, n_steps=self.n_steps)
+        for group in adam.param_groups:
+            held = resting and group["name"] in ("transfer", "embedding")
+            group["lr"] = 0.0 if held else self.rate * self.learning_rates[group["rate"]]
+
+    def draw(self) -> tuple[Float[Tensor, "B N"], Float[Tensor, "B N"], Int[Tensor, " B"]]:
+        """Activity, its rate of change and the frames of the next batch."""
+        return self.batches.draw(self.batch_size, generator=self.generator)
+
+    def end_step(self) -> None:
+        """What follows the step of Adam."""
         with torch.no_grad():
             # Adam turns the rounding error that is the diagonal's gradient into full steps.
             self.model.weight.diagonal().zero_()
         if self.step in self.cluster_after:
             self._join_alike()
-        return terms
 
     def _survey(self, sample: Float[Tensor, "T N"]) -> None:
         """Lays grids over the activity that a sample visits."""
         low, high = float(sample.min()), float(sample.max())
         margin = 0.1 * (high - low)
         device = sample.device
-        self._spread = float(sample.std())
-        self._table = torch.linspace(low - margin, high + margin, _TABLE, device=device)
+        self.spread = float(sample.std())
         few = sample[:: 1 + sample.numel() // 2**20].cpu()  # spares sorting tens of millions
         visited = few.flatten().quantile(_VISITED)
         self._curve = torch.linspace(float(visited[0]), float(visited[1]), _CURVE, device=device)
         tabulate = self.model.transfer_input == "activity" and margin > 0
-        self._tabulate = tabulate and self.batch_size * self.model.n_neurons > 2 * _TABLE
-
-    def _set_learning_rates(self) -> None:
-        resting = is_resting(self.step, self.cluster_after, n_steps=self.n_steps)
-        for group in self._adam.param_groups:
-            held = resting and group["name"] in ("transfer", "embedding")
-            group["lr"] = 0.0 if held else self.rate * self.learning_rates[group["rate"]]
-
-    def _terms(
-        self, x: Float[Tensor, "B N"], y: Float[Tensor, "B N"], frames: Int[Tensor, " B"]
-    ) -> Terms:
-        model, coefficient = self.model, self.penalties
-        if self._tabulate:
-            inflow = model.message(model.sent_from_table(x, self._table))
-        else:
-            inflow = model.inflow(x)
-        rate = _partly_learned(model, x) + model.driven(inflow, frames)
-        penalties = {}
-        if coefficient.phi_zero:
-            penalties["phi_zero"] = coefficient.phi_zero * phi_zero(model, n_frames=len(x))
-        if coefficient.psi_monotonic:
-            value = psi_monotonic(model, x, step=0.01 * self._spread)
-            penalties["psi_monotonic"] = coefficient.psi_monotonic * value
-        if coefficient.weight_l1:
-            penalties["weight_l1"] = coefficient.weight_l1 * weight_l1(model)
-        return Terms(fit=(rate - y).norm(), penalties=penalties)
+        self.table = None
+        if tabulate and self.batch_size * self.model.n_neurons > 2 * _TABLE:
+            self.table = torch.linspace(low - margin, high + margin, _TABLE, device=device)
 
     def _join_alike(self) -> None:
         labels = join_alike(
@@ -160,21 +152,6 @@ class Descent(ResumableDescent[AssemblyGNN]):
             seed=self.seed,
         )
         logger.info("step %d: neurons joined in %d clusters", self.step, labels.max() + 1)
-
-
-def _partly_learned(model: AssemblyGNN, x: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
-    """Phi of every frame, with the gradient of the first few in place of the gradient of all.
-
-    Frames are drawn at random, so the gradient's expectation is the same. W gains from larger
-    batches, phi hardly; and its gradient is the largest part of the cost of a step.
-    """
-    if len(x) <= _UPDATE_FRAMES:
-        return model.self_update(x)
-    with torch.no_grad():
-        rest = model.self_update(x[_UPDATE_FRAMES:])
-    own = model.self_update(x[:_UPDATE_FRAMES])
-    weight = len(x) / _UPDATE_FRAMES
-    return torch.cat([weight * own - (weight - 1) * own.detach(), rest])
 
 
 def _parameter_groups(model: AssemblyGNN) -> list[dict[str, Any]]:

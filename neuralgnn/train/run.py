@@ -1,11 +1,17 @@
 """From a recording to checkpoints: the one door to the trainers."""
 
-__all__ = ["train", "train_part"]
+__all__ = ["train", "train_part", "train_together"]
 
+import contextvars
 import logging
 import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.data import Recording, only_writer, provenance, remove_leftovers, write_json
@@ -49,6 +55,106 @@ def train(
     out, state = Path(out), Path(state)
     with only_writer(out):
         _train(recording, config, parts, out=out, state=state, seed=seed, progress=progress)
+
+
+def train_together(
+    recordings: Sequence[Recording],
+    config: FitConfig,
+    *,
+    outs: Sequence[Path],
+    state: Path,
+    seeds: Sequence[int],
+    progress: bool = True,
+) -> None:
+    """Fits recordings of one experiment, each from its own seed, at the same time on one device.
+
+    Leaves for each what :func:`train` leaves, with the seeds that were fitted ``together``. Fits
+    by ``sgd`` are one loop over one batch of all seeds; others run beside each other on CUDA,
+    each on a stream of its own, and one after the other elsewhere.
+
+    Args:
+        recordings: Activity to fit, one for each seed.
+        config: Target, model, trainer.
+        outs: Folder for the results of each.
+        state: Folder that a killed run leaves what it resumes from in; removed at the end.
+        seeds: Seed of everything random in each fit.
+        progress: Whether to show how far the fits are.
+
+    Raises:
+        ValueError: If a recording does not suit the fit or ``cuda`` is asked for and missing.
+        FloatingPointError: If a fit diverges.
+        BlockingIOError: If another process fits into one of the folders.
+    """
+    outs, state = [Path(out) for out in outs], Path(state)
+    with ExitStack() as held:
+        for out in outs:
+            held.enter_context(only_writer(out))
+        for out in outs:
+            _make_room(out)
+        device = place(config.device)
+        logger.info("fitting %d seeds with %s on %s", len(seeds), config.trainer.kind, device)
+        began = time.monotonic()
+        states = [state / f"seed_{seed}" for seed in seeds]
+        if config.trainer.kind == "sgd":
+            from neuralgnn.train.sgd import run_sgd_together
+
+            results = run_sgd_together(
+                recordings,
+                config,
+                outs=outs,
+                state=state,
+                seeds=seeds,
+                device=device,
+                progress=progress,
+            )
+            seconds = time.monotonic() - began
+            results = [
+                {**result, "seconds": max(seconds, result["loop_seconds"])} for result in results
+            ]
+        else:
+            run = _runner(config)
+
+            def fit(index: int) -> dict[str, Any]:
+                began = time.monotonic()
+                result = run(
+                    recordings[index],
+                    config,
+                    out=outs[index],
+                    state=states[index],
+                    seed=seeds[index],
+                    device=device,
+                    progress=progress,
+                )
+                return {"seconds": time.monotonic() - began, **result}
+
+            results = _side_by_side(fit, len(seeds), device)
+        for recording, out, seed, result in zip(recordings, outs, seeds, results, strict=True):
+            record = {**result, "together": list(seeds)}
+            _conclude(recording, config, record, out=out, seed=seed, device=device)
+        for folder in (*states, state):
+            _clear(folder)
+
+
+def _side_by_side(
+    fit: Callable[[int], dict[str, Any]], n_fits: int, device: torch.device
+) -> list[dict[str, Any]]:
+    """Fits by number: at the same time on CUDA, on a stream each, else one after the other."""
+    if device.type != "cuda":
+        return [fit(index) for index in range(n_fits)]
+
+    def on_stream(index: int) -> dict[str, Any]:
+        stream = torch.cuda.Stream(device)
+        with torch.cuda.stream(stream):
+            result = fit(index)
+            stream.synchronize()
+        return result
+
+    with ThreadPoolExecutor(n_fits) as pool:
+        jobs = [
+            pool.submit(contextvars.copy_context().run, on_stream, index)
+            for index in range(n_fits)
+        ]
+        return [job.result() for job in jobs]
 
 
 def train_part(
@@ -107,25 +213,16 @@ def _train(
     seed: int,
     progress: bool,
 ) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "training.json").unlink(missing_ok=True)  # it vouches for what lies beside it
-    for old in out.glob("checkpoint_*.pt"):
-        old.unlink()  # of a fit with other settings, perhaps: nobody would know later
+    _make_room(out)
     device = place(config.device)
     logger.info("fitting %s with %s on %s", recording, config.trainer.kind, device)
     if parts is not None and config.trainer.kind != "varpro":
         raise ValueError(
             f"trainer.kind is {config.trainer.kind!r}: only fits of 'varpro' are made in parts"
         )
-    if config.trainer.kind == "varpro":
-        from neuralgnn.train.varpro import run_varpro as run
-    elif config.trainer.kind == "varpro_graph":
-        from neuralgnn.train.varpro.sparse_run import run_graph_varpro as run
-    else:
-        from neuralgnn.train.sgd import run_sgd as run
     began = time.monotonic()
     given: dict[str, Any] = {} if parts is None else {"parts": parts}
-    result = run(
+    result = _runner(config)(
         recording,
         config,
         out=out,
@@ -137,6 +234,43 @@ def _train(
     )
     # The seconds before a kill and those of other jobs count too, where the trainer kept them.
     seconds = max(time.monotonic() - began, result.get("loop_seconds", 0.0))
+    _conclude(recording, config, {"seconds": seconds, **result}, out=out, seed=seed, device=device)
+    _clear(state)
+
+
+def _runner(config: FitConfig) -> Callable[..., dict[str, Any]]:
+    """What fits a single recording."""
+    if config.trainer.kind == "varpro":
+        from neuralgnn.train.varpro import run_varpro
+
+        return run_varpro
+    if config.trainer.kind == "varpro_graph":
+        from neuralgnn.train.varpro.sparse_run import run_graph_varpro
+
+        return run_graph_varpro
+    from neuralgnn.train.sgd import run_sgd
+
+    return run_sgd
+
+
+def _make_room(out: Path) -> None:
+    """Takes away what an earlier fit left, first what vouches for it."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "training.json").unlink(missing_ok=True)
+    for old in out.glob("checkpoint_*.pt"):
+        old.unlink()  # of a fit with other settings, perhaps: nobody would know later
+
+
+def _conclude(
+    recording: Recording,
+    config: FitConfig,
+    result: dict[str, Any],
+    *,
+    out: Path,
+    seed: int,
+    device: torch.device,
+) -> None:
+    """Writes the file that vouches for a fit."""
     write_json(
         out / "training.json",
         {
@@ -144,7 +278,6 @@ def _train(
             "target": config.target.kind,
             "seed": seed,
             "device": str(device),
-            "seconds": seconds,
             "peak_mib": peak_mib(),
             **result,
             "provenance": provenance(
@@ -153,7 +286,6 @@ def _train(
         },
     )
     remove_leftovers(out)
-    _clear(state)
 
 
 def _clear(state: Path) -> None:

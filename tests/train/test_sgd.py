@@ -18,7 +18,8 @@ from neuralgnn.config.fit import FitConfig
 from neuralgnn.data import Recording, open_recording, read_json, recording_from_array
 from neuralgnn.models import AssemblyGNN, load_model
 from neuralgnn.train import select, train
-from neuralgnn.train.descent import Descent, PenaltyCoefficients
+from neuralgnn.train.descent import Descent
+from neuralgnn.train.terms import PenaltyCoefficients, Terms
 
 Config = Callable[..., FitConfig]
 
@@ -188,6 +189,11 @@ def build_descent(model: AssemblyGNN, batch: tuple[torch.Tensor, torch.Tensor]) 
     )
 
 
+def loss(descent: Descent, x: torch.Tensor, y: torch.Tensor) -> Terms:
+    frames = torch.arange(len(x))
+    return Terms.of(descent.terms(descent.model, x, y, frames, descent.table, descent.spread))
+
+
 @pytest.mark.parametrize(
     "field", [None, {"shape": (2, 3), "n_frames": 8, "hidden": 8}], ids=["", "field"]
 )
@@ -221,9 +227,9 @@ def test_short_cuts_of_large_batches_change_neither_loss_nor_gradient_of_weights
     model = AssemblyGNN(40, generator=generator)
     x, y = torch.randn(64, 40, generator=generator), torch.randn(64, 40, generator=generator)
     descent = build_descent(model, (x, y))
-    assert descent._tabulate
+    assert descent.table is not None
 
-    terms = descent._terms(x, y, torch.arange(64))
+    terms = loss(descent, x, y)
     (found,) = torch.autograd.grad(terms.fit, [model.weight])
     exact = (model(x) - y).norm()
     (expected,) = torch.autograd.grad(exact, [model.weight])
@@ -241,7 +247,7 @@ def test_gradient_of_phi_is_right_on_average(generator: torch.Generator) -> None
 
     sums = [torch.zeros_like(parameter) for parameter in parameters]
     for shift in range(0, 32, 8):
-        fit = descent._terms(x.roll(shift, 0), y.roll(shift, 0), torch.arange(32)).fit
+        fit = loss(descent, x.roll(shift, 0), y.roll(shift, 0)).fit
         for total, gradient in zip(sums, torch.autograd.grad(fit, parameters), strict=True):
             total += gradient / 4
 

@@ -99,6 +99,26 @@ def test_the_fit_of_a_large_network_is_planned_in_parts(
     assert "has no part 'rows_2'; it has: find, gram_spline_0, " in refused
 
 
+def test_all_seeds_of_a_part_are_fitted_in_one_job_if_asked(
+    tmp_path: Path, snakemake: Run, config: Callable[..., Path]
+) -> None:
+    """Seed 44 is only in the other collection: it is no business of the default one."""
+    more = "collections: {more: {experiments: {fig_2: [42, 43, 44]}}}\n"
+    path = config(
+        ("fig_2: [42]", "fig_2: [42, 43]"),
+        ("overrides:", f"{more}\noverrides:\n  fits.varpro.together: true"),
+    )
+
+    default = jobs(snakemake("--dry-run", folder=tmp_path, config=path).stdout)
+    other = jobs(snakemake("more", "--dry-run", folder=tmp_path, config=path).stdout)
+
+    assert default["train_fig_2_varpro_42"] == 1
+    assert default["train"] == 2  # supp_3, and sgd, which runs for one seed
+    assert default["simulate"] == 3
+    assert other["train_fig_2_varpro_42"] == 1 and other["train"] == 2  # seed 44, and sgd
+    assert other["simulate"] == 3
+
+
 def test_an_experiment_that_no_figure_shows_is_drawn_all_the_same(
     tmp_path: Path, snakemake: Run, config: Callable[..., Path]
 ) -> None:

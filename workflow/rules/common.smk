@@ -28,6 +28,7 @@ from neuralgnn.steps.project import (
     figure_sources,
     fit_seeds,
     fits,
+    fits_together,
     open_project,
 )
 from neuralgnn.steps.summary import run_summary
@@ -99,6 +100,7 @@ SUMMARY = f"{RESULTS}/tables/{{part}}_summary.csv"
 PAGE = f"{RESULTS}/{{page}}.html"
 REPORT = PAGE.format(page="report")
 STATE = f"{RESULTS}/.state/{{experiment}}/seed_{{seed}}/{{fit}}"
+STATE_TOGETHER = f"{RESULTS}/.state/{{experiment}}/seeds_from_{{seed}}/{{fit}}"
 PART = f"{STATE}/parts/{{part}}.pt"
 LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
@@ -147,14 +149,19 @@ def simulation_of(wildcards):
 
 
 def fit_of(wildcards):
-    """Settings of a fit; for which seeds it runs is not the fit's business."""
+    """Settings of a fit; for which seeds, and in which job, is not the fit's business."""
     known = experiment_of(wildcards).fits
     if wildcards.fit not in known:
         raise WorkflowError(
             f"experiment {wildcards.experiment!r} has no fit {wildcards.fit!r}; "
             f"it has: {', '.join(known)}"
         )
-    return known[wildcards.fit].model_dump(mode="json", exclude={"seeds"})
+    return settings_of_fit(wildcards.experiment, wildcards.fit)
+
+
+def settings_of_fit(experiment, fit):
+    config = PROJECT.experiments[experiment].fits[fit]
+    return config.model_dump(mode="json", exclude={"seeds", "together"})
 
 
 def analysis_of(wildcards):
@@ -226,10 +233,18 @@ def part_memory(wildcards, attempt):
 def fit_memory(wildcards, attempt):
     """Memory of a fit in one job, or of putting one together."""
     simulation, plan = experiment_of(wildcards).simulation, plan_of(wildcards)
-    if simulation.kind == "fly":
-        return attempt * FIT_MIB
-    enough = fit_mib if plan is None else assembly_mib
-    return attempt * enough(simulation.n_neurons)
+    if plan is None:
+        return attempt * single_fit_memory(simulation)
+    return attempt * assembly_mib(simulation.n_neurons)
+
+
+def single_fit_memory(simulation):
+    return FIT_MIB if simulation.kind == "fly" else fit_mib(simulation.n_neurons)
+
+
+def memory_together(experiment, n_seeds):
+    """Memory of the fits of several seeds in one job."""
+    return growing(n_seeds * single_fit_memory(PROJECT.experiments[experiment].simulation))
 
 
 def analysis_memory(wildcards, attempt):
@@ -239,7 +254,11 @@ def analysis_memory(wildcards, attempt):
 
 def gpus_of(wildcards):
     """One GPU for a fit that asks for CUDA."""
-    return 1 if experiment_of(wildcards).fits[wildcards.fit].device == "cuda" else 0
+    return gpus_of_fit(wildcards.experiment, wildcards.fit)
+
+
+def gpus_of_fit(experiment, fit):
+    return 1 if PROJECT.experiments[experiment].fits[fit].device == "cuda" else 0
 
 
 def simulation_gpus(wildcards):

@@ -1,4 +1,5 @@
-"""Fits, in one job each; those of large networks in several (``trainer.scatter``)."""
+"""Fits, in one job each; those of large networks in several (``trainer.scatter``), those of all
+seeds of an experiment in one (``together``)."""
 
 
 rule train_part:
@@ -54,3 +55,39 @@ rule train:
         code=code_digest("neuralgnn.steps.train"),
     script:
         "../scripts/train.py"
+
+
+for experiment, fit, seeds in fits_together(PROJECT):
+
+    rule:
+        name:
+            f"train_{experiment}_{fit}_{seeds[0]}"
+        input:
+            recordings=expand(RECORDING, experiment=experiment, seed=seeds),
+        output:
+            training=expand(
+                str(FIT.training), experiment=experiment, seed=seeds, fit=fit
+            ),
+            history=expand(
+                str(FIT.history), experiment=experiment, seed=seeds, fit=fit
+            ),
+        log:
+            f"{LOGS}/train/{experiment}_seeds_{seeds[0]}_to_{seeds[-1]}_{fit}.log",
+        benchmark:
+            f"{BENCHMARKS}/train/{experiment}_seeds_{seeds[0]}_to_{seeds[-1]}_{fit}.tsv"
+        conda:
+            ENVIRONMENT
+        threads: 2
+        resources:
+            mem_mb=memory_together(experiment, len(seeds)),
+            runtime=growing(240),
+            gpu=gpus_of_fit(experiment, fit),
+        params:
+            fit=settings_of_fit(experiment, fit),
+            seeds=list(seeds),
+            state=STATE_TOGETHER.format(experiment=experiment, fit=fit, seed=seeds[0]),
+            code=code_digest("neuralgnn.steps.train"),
+        script:
+            "../scripts/train_together.py"
+
+    workflow.ruleorder(f"train_{experiment}_{fit}_{seeds[0]}", "train")

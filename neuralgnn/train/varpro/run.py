@@ -200,7 +200,8 @@ class _Fit:
         if self.hidden is not None:
             self.order = self.hidden.without_driven(self.order)
         settings = config.model_dump(
-            mode="json", exclude={"device": True, "seeds": True, "trainer": {"scatter"}}
+            mode="json",
+            exclude={name: True for name in FitConfig.HOW_IT_RUNS} | {"trainer": {"scatter"}},
         )
         code = code_digest("neuralgnn.models", "neuralgnn.train")
         self.key = digest([settings, recording.digest, seed, device.type, torch.__version__, code])

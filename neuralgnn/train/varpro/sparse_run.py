@@ -86,7 +86,7 @@ def run_graph_varpro(
             f"{recording.path} has no graph, which trainer.kind = 'varpro_graph' fits on; use "
             "'varpro', or import the recording with its edges"
         )
-    settings = config.model_dump(mode="json", exclude={"device", "seeds"})
+    settings = config.model_dump(mode="json", exclude=set(FitConfig.HOW_IT_RUNS))
     code = code_digest("neuralgnn.models", "neuralgnn.train")
     key = digest([settings, recording.digest, seed, device.type, torch.__version__, code])
     store = _ProgressStore(ResumePoint(state / "varpro_graph.pt", key=key))
