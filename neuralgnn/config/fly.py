@@ -414,6 +414,8 @@ class FlyConfig(Section):
     """Measurement noise of the recording; the test recording has none."""
     record_drift: bool = False
     """Also store the noise-free right-hand side; needed by fits with target `drift`."""
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
+    """Where to compute; `auto` takes CUDA when there is one."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -14,12 +14,13 @@ _REPLAYED = 64  # steps of a captured graph
 
 @torch.inference_mode()
 def euler_maruyama(
-    drift: Callable[[Tensor], Tensor],
+    drift: Callable[..., Tensor],
     x: Float[Tensor, " N"],
     *,
     dt: float,
     activity: Float[Tensor, "T N"],
     rate: Float[Tensor, "T N"] | None = None,
+    inputs: Float[Tensor, "T P"] | None = None,
     step_std: float = 0.0,
     generator: torch.Generator | None = None,
     first_frame: int = 0,
@@ -35,11 +36,13 @@ def euler_maruyama(
     blocks replay a captured graph of steps.
 
     Args:
-        drift: f, from activity to its rate of change [activity/time unit].
+        drift: f, from activity, and the inputs if there are any, to the rate of change of the
+            activity [activity/time unit].
         x: Activity at the block's first frame.
         dt: Time from one frame to the next [time unit].
         activity: Filled with the activity of each frame, the first being ``x``.
         rate: Filled with f at each frame [activity/time unit]; None: not kept.
+        inputs: What drives the network at each frame; None: nothing does.
         step_std: Standard deviation of the noise added in each step [activity].
         generator: Where the noise is drawn from, on the CPU whatever the device of ``x``.
         first_frame: Number of the block's first frame, for messages.
@@ -57,7 +60,7 @@ def euler_maruyama(
     done = 0
     if x.device.type == "cuda" and len(activity) >= 2 * _REPLAYED:
         done = len(activity) // _REPLAYED * _REPLAYED
-        some = (None if v is None else v[:done] for v in (rate, noise))
+        some = (None if v is None else v[:done] for v in (rate, noise, inputs))
         start = _replay(_graph, drift, x, dt, activity[:done], *some)
     after = torch.empty_like(x)
     if done == len(activity):
@@ -65,22 +68,23 @@ def euler_maruyama(
     else:
         states = [*activity[done:].unbind(0), after]
         states[0].copy_(start)
-        rest = (None if v is None else v[done:] for v in (rate, noise))
+        rest = (None if v is None else v[done:] for v in (rate, noise, inputs))
         _steps(drift, states, dt, *rest)
     _check_finite(activity, after, dt=dt, first_frame=first_frame)
     return after
 
 
 def _steps(
-    drift: Callable[[Tensor], Tensor],
+    drift: Callable[..., Tensor],
     states: Sequence[Float[Tensor, " N"]],
     dt: float,
     rate: Float[Tensor, "T N"] | None,
     noise: Float[Tensor, "T N"] | None,
+    inputs: Float[Tensor, "T P"] | None,
 ) -> None:
     """Fills each state from the one before it."""
     for frame, (x, x_next) in enumerate(pairwise(states)):
-        dxdt = drift(x)
+        dxdt = drift(x) if inputs is None else drift(x, inputs[frame])
         torch.add(x, dxdt, alpha=dt, out=x_next)
         if noise is not None:
             x_next += noise[frame]
@@ -90,12 +94,13 @@ def _steps(
 
 def _replay(
     record: Callable[[Callable[[], None]], Callable[[], None]],
-    drift: Callable[[Tensor], Tensor],
+    drift: Callable[..., Tensor],
     x: Float[Tensor, " N"],
     dt: float,
     activity: Float[Tensor, "T N"],
     rate: Float[Tensor, "T N"] | None,
     noise: Float[Tensor, "T N"] | None,
+    inputs: Float[Tensor, "T P"] | None = None,
 ) -> Float[Tensor, " N"]:
     """The same steps, some at a time on memory of their own, recorded once and repeated.
 
@@ -109,6 +114,7 @@ def _replay(
         activity: Filled; a whole multiple of the steps that are recorded.
         rate: Filled.
         noise: Noise of each step.
+        inputs: What drives the network at each frame.
 
     Returns:
         The activity at the frame after the last.
@@ -116,14 +122,18 @@ def _replay(
     states = x.new_empty(_REPLAYED + 1, len(x))
     rates = None if rate is None else states.new_empty(_REPLAYED, len(x))
     noises = None if noise is None else states.new_zeros(_REPLAYED, len(x))
+    driving = None if inputs is None else inputs[:_REPLAYED].clone()
     states[0].copy_(x)
-    drift(x)  # what sets itself up at the first call must not be recorded
-    advance = record(lambda: _steps(drift, states.unbind(0), dt, rates, noises))
+    # What sets itself up at the first call must not be recorded.
+    drift(x) if driving is None else drift(x, driving[0])
+    advance = record(lambda: _steps(drift, states.unbind(0), dt, rates, noises, driving))
     states[0].copy_(x)
     for start in range(0, len(activity), _REPLAYED):
         rows = slice(start, start + _REPLAYED)
         if noise is not None and noises is not None:
             noises.copy_(noise[rows])
+        if inputs is not None and driving is not None:
+            driving.copy_(inputs[rows])
         advance()
         activity[rows].copy_(states[:-1])
         if rate is not None and rates is not None:

@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Literal
 
+import torch
+
 from neuralgnn.config.fly import FlyConfig
 from neuralgnn.config.simulation import SimulationConfig
 from neuralgnn.data.cost import measured
@@ -35,16 +37,15 @@ def simulate_step(
         config: The network and how long it is recorded.
         recording: Folder of the recording.
         seed: Seed of everything random.
-        device: Where to compute; None: as the settings say. The fly is always simulated on the
-            CPU.
+        device: Where to compute; None: as the settings say.
 
     Raises:
         ValueError: If ``cuda`` is asked for and there is none.
     """
+    where = place(device or config.device)
     if isinstance(config, FlyConfig):
-        _simulate_fly(config, recording, seed=seed)
+        _simulate_fly(config, recording, seed=seed, device=where)
     else:
-        where = place(device or config.device)
         simulate(config, recording, seed=seed, device=where.type)
         _log.info("%s: %d frames", recording, config.n_frames)
 
@@ -59,18 +60,19 @@ def ablated_recording(recording: Path) -> Path:
     return recording.with_name("ablated.zarr")
 
 
-def _simulate_fly(config: FlyConfig, recording: Path, *, seed: int) -> None:
+def _simulate_fly(config: FlyConfig, recording: Path, *, seed: int, device: torch.device) -> None:
     """Test recordings first: the recording itself vouches for them."""
     test, ablated = held_out_recording(recording), ablated_recording(recording)
     with only_writer(test):
-        simulate_fly(config, test, seed=seed, test=True)
+        simulate_fly(config, test, seed=seed, test=True, device=device)
     _log.info("%s: %d frames", test, config.n_test_frames)
     with only_writer(ablated):
         if config.test_ablation is None:
             shutil.rmtree(ablated, ignore_errors=True)  # of an earlier run that asked for it
         else:
-            simulate_fly(config, ablated, seed=seed, test=True, ablation=config.test_ablation)
+            silent = {"test": True, "ablation": config.test_ablation}
+            simulate_fly(config, ablated, seed=seed, device=device, **silent)
             _log.info("%s: %d frames", ablated, config.n_test_frames)
     with only_writer(recording):
-        simulate_fly(config, recording, seed=seed)
+        simulate_fly(config, recording, seed=seed, device=device)
     _log.info("%s: %d frames", recording, config.n_frames)

@@ -216,3 +216,23 @@ def test_a_graph_without_edges_has_no_transfer_function() -> None:
 
     with pytest.raises(ValueError, match="no edges"):
         sparse_run._draw_receivers(empty, 2, np.random.default_rng(0))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_a_fit_on_the_gpu_is_that_of_the_cpu(recording: Recording, tmp_path: Path) -> None:
+    values = {}
+    for device in ("cpu", "cuda"):
+        run_graph_varpro(
+            recording,
+            config(alike={"max_clusters": 8}),
+            out=tmp_path / device,
+            state=tmp_path / "state",
+            seed=0,
+            device=torch.device(device),
+            progress=False,
+        )
+        values[device] = found(tmp_path / device)[0]
+
+    for name, value in values["cpu"].items():
+        np.testing.assert_allclose(values["cuda"][name], value, rtol=1e-3, atol=1e-4)

@@ -98,6 +98,19 @@ def test_divergence_in_the_last_step_is_not_missed() -> None:
         euler_maruyama(torch.square, torch.ones(1), dt=1.0, activity=torch.empty(8, 1))
 
 
+def test_inputs_drive_the_frame_that_they_belong_to() -> None:
+    """dx/dt = u(t) with dt = 1: activity is the sum of all inputs before."""
+    inputs = torch.arange(1.0, 6.0)[:, None]
+    activity, rate = torch.empty(5, 1), torch.empty(5, 1)
+
+    after = euler_maruyama(
+        lambda x, u: 0 * x + u, torch.zeros(1), dt=1.0, activity=activity, rate=rate, inputs=inputs
+    )
+
+    assert activity[:, 0].tolist() == [0, 1, 3, 6, 10] and float(after) == 15
+    assert torch.equal(rate, inputs)
+
+
 def test_large_but_finite_activity_is_no_divergence() -> None:
     """The sum of a block overflows float32 although no value does."""
     x = euler_maruyama(
@@ -110,21 +123,25 @@ def _seeded() -> torch.Generator:
     return torch.Generator().manual_seed(1)
 
 
+@pytest.mark.parametrize("driven", [False, True])
 @pytest.mark.parametrize("n_frames", [128, 150])
-def test_repeated_steps_are_those_of_a_plain_loop(
-    n_frames: int,
-) -> None:
+def test_repeated_steps_are_those_of_a_plain_loop(n_frames: int, driven: bool) -> None:
     """The book-keeping of what a GPU replays, with work that is simply called again."""
     weight = torch.randn(5, 5, generator=torch.Generator().manual_seed(2))
+    inputs = torch.randn(n_frames, 5, generator=torch.Generator().manual_seed(3))
+
+    def drift(x: torch.Tensor, shown: torch.Tensor | float = 0.0) -> torch.Tensor:
+        return weight @ x.tanh() - x + shown
 
     def run() -> list[torch.Tensor]:
         activity, rate = torch.empty(n_frames, 5), torch.empty(n_frames, 5)
         after = euler_maruyama(
-            lambda x: weight @ x.tanh() - x,
+            drift,
             torch.ones(5),
             dt=0.1,
             activity=activity,
             rate=rate,
+            inputs=inputs if driven else None,
             step_std=0.1,
             generator=torch.Generator().manual_seed(0),
         )
@@ -139,11 +156,12 @@ def test_repeated_steps_are_those_of_a_plain_loop(
         row.normal_(0, 0.1, generator=generator)
     after = integrate._replay(
         lambda work: work,
-        lambda x: weight @ x.tanh() - x,
+        drift,
         torch.ones(5),
         0.1,
         *replayed,
         noise,
+        inputs[:whole] if driven else None,
     )
 
     assert torch.equal(replayed[0], expected[0][:whole])

@@ -21,6 +21,22 @@ from neuralgnn.train.together import Together
 N = 30
 FIELD = {"shape": (3, 4), "first_neuron": 5, "n_frames": 100, "hidden": 8, "n_layers": 1}
 SEEDS = (3, 4, 5)
+SMALL_VARPRO = FitConfig.model_validate(
+    {
+        "target": {"kind": "drift"},
+        "trainer": {
+            "kind": "varpro",
+            "n_samples": 2000,
+            "n_search_samples": 500,
+            "n_receivers": 4,
+            "n_coefficients": [8],
+            "n_update_coefficients": 8,
+            "starts": ["saturating"],
+            "max_iterations": 3,
+        },
+        "device": "cpu",
+    }
+)
 
 
 class Frames:
@@ -225,26 +241,28 @@ def test_a_killed_batch_ends_in_the_same_bytes(
 def test_fits_by_varpro_in_one_job_are_those_of_jobs_of_their_own(
     recordings: list[Recording], tmp_path: Path
 ) -> None:
-    config = FitConfig.model_validate(
-        {
-            "target": {"kind": "drift"},
-            "trainer": {
-                "kind": "varpro",
-                "n_samples": 2000,
-                "n_search_samples": 500,
-                "n_receivers": 4,
-                "n_coefficients": [8],
-                "n_update_coefficients": 8,
-                "starts": ["saturating"],
-                "max_iterations": 3,
-            },
-            "device": "cpu",
-        }
-    )
-
-    together = models(fit(recordings, config, tmp_path))
+    together = models(fit(recordings, SMALL_VARPRO, tmp_path))
 
     for recording, seed, found in zip(recordings, (1, 2), together, strict=True):
         out = tmp_path / f"alone_{seed}"
-        train(recording, config, out=out, state=tmp_path / "s", seed=seed)
+        train(recording, SMALL_VARPRO, out=out, state=tmp_path / "s", seed=seed)
         assert models([out]) == [found]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.parametrize("kind", ["varpro", "sgd"])
+def test_seeds_fitted_at_the_same_time_on_the_gpu_are_those_of_the_cpu(
+    recordings: list[Recording],
+    sgd_config: Callable[..., FitConfig],
+    tmp_path: Path,
+    kind: str,
+) -> None:
+    base = SMALL_VARPRO if kind == "varpro" else sgd_config(n_steps=5)
+    weights = {}
+    for device in ("cpu", "cuda"):
+        outs = fit(recordings, base.model_copy(update={"device": device}), tmp_path / device)
+        last = [sorted(out.glob("checkpoint_*.pt"))[-1] for out in outs]
+        weights[device] = torch.stack([load_model(file)[0].weight for file in last])
+
+    torch.testing.assert_close(weights["cuda"], weights["cpu"], rtol=1e-2, atol=1e-3)

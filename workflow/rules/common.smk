@@ -244,7 +244,9 @@ def single_fit_memory(simulation):
 
 def memory_together(experiment, n_seeds):
     """Memory of the fits of several seeds in one job."""
-    return growing(n_seeds * single_fit_memory(PROJECT.experiments[experiment].simulation))
+    return growing(
+        n_seeds * single_fit_memory(PROJECT.experiments[experiment].simulation)
+    )
 
 
 def analysis_memory(wildcards, attempt):

@@ -46,7 +46,7 @@ rule simulate_fly:
     resources:
         mem_mb=growing(2000),
         runtime=growing(60),
-        gpu=0,
+        gpu=simulation_gpus,
     params:
         simulation=simulation_of,
         code=code_digest("neuralgnn.steps.simulate"),

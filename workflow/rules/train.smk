@@ -68,9 +68,7 @@ for experiment, fit, seeds in fits_together(PROJECT):
             training=expand(
                 str(FIT.training), experiment=experiment, seed=seeds, fit=fit
             ),
-            history=expand(
-                str(FIT.history), experiment=experiment, seed=seeds, fit=fit
-            ),
+            history=expand(str(FIT.history), experiment=experiment, seed=seeds, fit=fit),
         log:
             f"{LOGS}/train/{experiment}_seeds_{seeds[0]}_to_{seeds[-1]}_{fit}.log",
         benchmark:

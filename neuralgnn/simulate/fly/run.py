@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
 
 from neuralgnn.config.fly import Ablation, FlyConfig, InitialState
 from neuralgnn.config.simulation import Noise
@@ -23,6 +25,7 @@ from neuralgnn.simulate.fly.parameters import Biophysics, biophysics
 from neuralgnn.simulate.fly.perturb import Network, perturb
 from neuralgnn.simulate.fly.stimulus import draw_stimulus
 from neuralgnn.simulate.fly.truth import truth_dataset
+from neuralgnn.simulate.integrate import euler_maruyama
 from neuralgnn.simulate.record import record
 
 _GREY = 0.5
@@ -38,6 +41,7 @@ def simulate_fly(
     seed: int,
     test: bool = False,
     ablation: float | None = None,
+    device: torch.device | str = "cpu",
     progress: bool = True,
     shard_frames: int | None = None,
 ) -> None:
@@ -57,6 +61,8 @@ def simulate_fly(
             ``test_noise``, no measurement noise.
         ablation: Share of the edges that are silent in a test recording; which ones follows from
             the seed.
+        device: Where to compute. Noise is drawn on the CPU and is the same everywhere, while
+            rounding is not.
         progress: Whether to show a progress bar on a terminal.
         shard_frames: Frames per file, and between points that a killed run continues from;
             None: some 8 MB of activity.
@@ -89,11 +95,11 @@ def simulate_fly(
             "provenance": provenance(config.model_dump(mode="json"), stamp=False),
         },
         time_unit="s",
-        key=_resume_key(config, setup, seed=seed, test=test),
+        key=_resume_key(config, setup, seed=seed, test=test, device=torch.device(device).type),
         shard_frames=shard_frames,
         beside_bytes=_BYTES_PER_EDGE * len(setup.model.pre) + setup.stimulus.values.nbytes,
     )
-    run = _Run(config, setup)
+    run = _Run(config, setup, torch.device(device))
     if writer.resume_frame:
         run.restore(writer.resume_state)
     record(run, writer, progress=progress)
@@ -103,8 +109,8 @@ def simulate_fly(
             connectome,
             simulated=setup.simulated,
             model=setup.model,
-            time_constant=equation.time_constant,
-            resting_potential=equation.resting_potential,
+            time_constant=equation.time_constant.numpy(),
+            resting_potential=equation.resting_potential.numpy(),
         ),
         graph=Graph(
             pre=setup.model.pre,
@@ -188,60 +194,67 @@ class _Setup:
 class _Run:
     """The moving parts: voltages, noise generators, measurement noise of the next frame."""
 
-    def __init__(self, config: FlyConfig, setup: _Setup) -> None:
-        self.config, self.setup = config, setup
-        self.noise = np.random.default_rng(setup.for_noise)
+    def __init__(self, config: FlyConfig, setup: _Setup, device: torch.device) -> None:
+        self.config, self.setup, self.device = config, setup, device
+        self.equation = setup.equation.to(device)
+        self.noise = torch.Generator().manual_seed(_word(setup.for_noise))
         self.measurement = np.random.default_rng(setup.for_measurement)
-        n_neurons, inputs = setup.equation.n_neurons, setup.stimulus.input_neuron
-        self.external = np.zeros(n_neurons, dtype=np.float32)
-        self.external[inputs] = _GREY
+        self.inputs = torch.from_numpy(setup.stimulus.input_neuron).to(device)
         self.v = self._first(config.initial_state)
         self.measured = self._draw_measurement(1)[0]
 
-    def _first(self, state: InitialState) -> Float32[np.ndarray, " N"]:
+    def _first(self, state: InitialState) -> Float[Tensor, " N"]:
         """Voltages at the first frame."""
-        equation, dt = self.setup.equation, self.config.dt
+        equation, dt = self.equation, self.config.dt
         if state.kind == "steady_state":
-            n_steps = round(state.duration / dt)
-            return equation.steady_state(self.external, dt=dt, n_steps=n_steps)
+            grey = torch.zeros_like(equation.resting_potential)
+            grey[self.inputs] = _GREY
+            return equation.steady_state(grey, dt=dt, n_steps=round(state.duration / dt))
         generator = np.random.default_rng(self.setup.for_state)
         deviate = generator.standard_normal(equation.n_neurons, dtype=np.float32)
-        return equation.resting_potential + np.float32(state.std) * deviate
+        scatter = torch.from_numpy(np.float32(state.std) * deviate)
+        return equation.resting_potential + scatter.to(self.device)
 
     def record(
         self, n_frames: int, *, first_frame: int
     ) -> tuple[Float32[np.ndarray, "T N"], Float32[np.ndarray, "T N"] | None]:
         """The next frames, and their drift if the configuration asks for it."""
-        setup, dt = self.setup, np.float32(self.config.dt)
-        activity = np.empty((n_frames, setup.equation.n_neurons), dtype=np.float32)
-        drift = np.empty_like(activity) if self.config.record_drift else None
+        setup = self.setup
+        activity = torch.empty(n_frames, setup.equation.n_neurons, device=self.device)
+        rate = torch.empty_like(activity) if self.config.record_drift else None
         shown = setup.stimulus.channels(slice(first_frame, first_frame + n_frames))
-        v, inputs, channels = self.v, setup.stimulus.input_neuron, setup.stimulus.input_channel
-        for frame in range(n_frames):
-            self.external[inputs] = shown[frame, channels]
-            rate = setup.equation(v, self.external)
-            activity[frame] = v
-            if drift is not None:
-                drift[frame] = rate
-            v = v + dt * rate
-            if setup.noise_std:
-                v += setup.noise_std * self.noise.standard_normal(len(v), dtype=np.float32)
-        self.v = v
-        _check_finite(activity, v, dt=self.config.dt, first_frame=first_frame)
+        external = torch.zeros_like(activity)
+        light = torch.from_numpy(shown[:, setup.stimulus.input_channel])
+        external[:, self.inputs] = light.to(external)
+        self.v = euler_maruyama(
+            self.equation,
+            self.v,
+            dt=self.config.dt,
+            activity=activity,
+            rate=rate,
+            inputs=external,
+            step_std=setup.noise_std,
+            generator=self.noise,
+            first_frame=first_frame,
+        )
+        found = activity.cpu().numpy(), None if rate is None else rate.cpu().numpy()
         if setup.measurement_std:
-            self._measure(activity, drift, last=first_frame + n_frames == setup.n_frames)
-        return activity, drift
+            self._measure(*found, last=first_frame + n_frames == setup.n_frames)
+        return found
 
     def state(self) -> dict[str, np.ndarray]:
         """What :meth:`restore` needs to go on from here."""
-        generators = json.dumps([g.bit_generator.state for g in (self.noise, self.measurement)])
-        return {"v": self.v, "measured": self.measured, "generators": np.array(generators)}
+        return {
+            "v": self.v.cpu().numpy(),
+            "noise": self.noise.get_state().numpy(),
+            "measured": self.measured,
+            "measurement": np.array(json.dumps(self.measurement.bit_generator.state)),
+        }
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        self.v, self.measured = state["v"], state["measured"]
-        noise, measurement = json.loads(str(state["generators"]))
-        self.noise.bit_generator.state = noise
-        self.measurement.bit_generator.state = measurement
+        self.v, self.measured = torch.from_numpy(state["v"]).to(self.device), state["measured"]
+        self.noise.set_state(torch.from_numpy(state["noise"]))
+        self.measurement.bit_generator.state = json.loads(str(state["measurement"]))
 
     def _measure(
         self,
@@ -274,8 +287,8 @@ def _equation(
     graph = Graph(pre=acting.pre, post=acting.post, n_neurons=connectome.n_cells)
     equation = FlyEquation(
         weight=graph.matrix(acting.weight.astype(np.float32)),
-        time_constant=parameters.time_constant[connectome.type].astype(np.float32),
-        resting_potential=parameters.resting_potential[connectome.type].astype(np.float32),
+        time_constant=_single(parameters.time_constant[connectome.type]),
+        resting_potential=_single(parameters.resting_potential[connectome.type]),
     )
     if config.time_constants == "at_least_dt":
         return equation.at_least(config.dt)
@@ -286,6 +299,10 @@ def _equation(
             f"constant, {shortest:g} s: take dt below twice that, or time_constants: at_least_dt"
         )
     return equation
+
+
+def _single(values: np.ndarray) -> Float[Tensor, " N"]:
+    return torch.from_numpy(values.astype(np.float32))
 
 
 def _uv(connectome: Connectome, cells: np.ndarray) -> list[tuple[int, int]]:
@@ -299,29 +316,17 @@ def _step_std(noise: Noise, *, dt: float) -> float:
     return noise.std if noise.kind == "per_step" else noise.std * dt**0.5
 
 
-def _check_finite(
-    activity: Float32[np.ndarray, "T N"],
-    v: Float32[np.ndarray, " N"],
-    *,
-    dt: float,
-    first_frame: int,
-) -> None:
-    if np.isfinite(v).all():  # what is not finite stays so
-        return
-    row, neuron = np.argwhere(~np.isfinite(np.concatenate([activity, v[None]])))[0]
-    frame = first_frame + int(row)
-    raise FloatingPointError(
-        f"activity diverged at frame {frame} (t = {frame * dt:g} s), neuron {neuron}: dt = "
-        f"{dt:g} s is too long, or weights are too large"
-    )
+def _word(sequence: np.random.SeedSequence) -> int:
+    """A seed for PyTorch."""
+    return int(sequence.generate_state(1, np.uint64)[0] >> 1)
 
 
-def _resume_key(config: FlyConfig, setup: _Setup, *, seed: int, test: bool) -> str:
+def _resume_key(config: FlyConfig, setup: _Setup, *, seed: int, test: bool, device: str) -> str:
     content = hashlib.sha256()  # of checkpoint and stimulus files too
     for values in (
         setup.simulated.weight,
-        setup.equation.time_constant,
-        setup.equation.resting_potential,
+        setup.equation.time_constant.numpy(),
+        setup.equation.resting_potential.numpy(),
         setup.model.pre,
         setup.model.post,
         setup.stimulus.values,
@@ -334,6 +339,7 @@ def _resume_key(config: FlyConfig, setup: _Setup, *, seed: int, test: bool) -> s
             "seed": seed,
             "part": "test" if test else "train",
             "content": content.hexdigest(),
+            "device": device,
             "versions": provenance(stamp=False)["versions"],
             "code": code_digest("neuralgnn.simulate", "neuralgnn.data"),
         }

@@ -30,6 +30,7 @@ __all__ = ["Frames", "Measurement", "SparseRows", "SparseSums", "solve_sparse_ro
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -121,13 +122,15 @@ def sum_frames(
         ValueError: If there are not more frames than unknowns of the largest row.
     """
     batches = list(_batches(graph))
-    sums = [_Sums(batch) for batch in batches]
+    sums: list[_Sums] = []
     shift: _Shift | None = None
     n_frames = 0
     slopes = _Slopes(measurement)
     for block in blocks:
         sent = transfer(block.x.double())
-        shift = shift or _Shift.of(block, sent)
+        if shift is None:
+            shift = _Shift.of(block, sent)
+            sums = [_Sums(batch.to(sent.device)) for batch in batches]
         columns = shift.columns(block, sent)
         for each in sums:
             each.add(*columns)
@@ -181,6 +184,9 @@ class _Batch:
     receivers: Int[Tensor, " B"]
     edges: Int[Tensor, "B K"]  # -1: padding
     columns: Int[Tensor, "B P"]  # rows of the stacked columns; the last one is zero
+
+    def to(self, device: torch.device) -> "_Batch":
+        return _Batch(*(each.to(device) for each in (self.receivers, self.edges, self.columns)))
 
 
 @dataclass(frozen=True)
@@ -260,9 +266,9 @@ class _Slopes:
         if self.measurement is None:
             return
         x, std = block.x.double(), self.measurement.std
-        slope = ((transfer(x + std) - transfer(x - std)) / (2 * std)).cpu()
+        slope = (transfer(x + std) - transfer(x - std)) / (2 * std)
         if not len(self.first):
-            self.first = self.second = torch.zeros(len(x), dtype=torch.float64)
+            self.first = self.second = slope.new_zeros(len(x))
         self.first, self.second = self.first + slope.sum(1), self.second + slope.square().sum(1)
 
 
@@ -272,20 +278,21 @@ class _Sums:
     def __init__(self, batch: _Batch) -> None:
         n_receivers, n_columns = batch.columns.shape
         self.batch = batch
+        zeros = partial(torch.zeros, dtype=torch.float64, device=batch.columns.device)
         # One more column: the target.
-        self.gram = torch.zeros(n_receivers, n_columns + 1, n_columns + 1, dtype=torch.float64)
-        self.total = torch.zeros(n_receivers, n_columns + 1, dtype=torch.float64)
+        self.gram = zeros(n_receivers, n_columns + 1, n_columns + 1)
+        self.total = zeros(n_receivers, n_columns + 1)
         self.is_corrected = False
 
     def add(self, columns: Tensor, targets: Tensor) -> None:
         n_receivers, n_columns = self.batch.columns.shape
         step = max(1, _GATHER_BYTES // (8 * (n_columns + 1) * columns.shape[1]))
         for rows in torch.arange(n_receivers).split(step):
-            own = columns[self.batch.columns[rows].to(columns.device)]  # (b, P, T)
-            target = targets[self.batch.receivers[rows].to(columns.device)]
+            own = columns[self.batch.columns[rows]]  # (b, P, T)
+            target = targets[self.batch.receivers[rows]]
             every = torch.cat([own, target[:, None]], dim=1)
-            self.gram[rows] += (every @ every.mT).cpu()
-            self.total[rows] += every.sum(-1).cpu()
+            self.gram[rows] += every @ every.mT
+            self.total[rows] += every.sum(-1)
 
     def take_away(self, measurement: Measurement, slopes: _Slopes, n_frames: int) -> None:
         """Subtracts what measurement noise adds.
@@ -299,7 +306,7 @@ class _Sums:
         message = batch.columns[:, 2:]
         real = batch.edges >= 0
         sender = torch.where(real, message - 2 * n_neurons, 0)
-        added = torch.zeros(self.total.shape, dtype=torch.float64)  # to each sum of squares
+        added = torch.zeros_like(self.total)  # to each sum of squares
         added[:, 0] = n_frames * square
         added[:, 2:-1] = torch.where(real, slopes.second[sender] * square, 0.0)
         diagonal = self.gram.diagonal(dim1=1, dim2=2)
@@ -329,9 +336,9 @@ def _collect(
 ) -> SparseRows:
     per_neuron = ("drive", "leak", "gain", "leak_error", "drive_error", "residual", "variance")
     per_edge = ("weight", "weight_error", "resolution", "unbiased_error")
-    found = {name: torch.zeros(graph.n_neurons, dtype=torch.float64) for name in per_neuron}
-    found |= {name: torch.zeros(graph.n_edges, dtype=torch.float64) for name in per_edge}
-    stacked = torch.cat([shift.x, shift.external, shift.sent, shift.sent.new_zeros(1)]).cpu()
+    found = {name: shift.x.new_zeros(graph.n_neurons) for name in per_neuron}
+    found |= {name: shift.x.new_zeros(graph.n_edges) for name in per_edge}
+    stacked = torch.cat([shift.x, shift.external, shift.sent, shift.sent.new_zeros(1)])
     floor = (
         _DEAD
         * float(sum(each.gram[:, 0, 0].sum() for each in sums))
@@ -344,7 +351,7 @@ def _collect(
         prior = _prior(batch, at, centre, ridge_weight)
         solved = _solve(each, n_frames, ridge=ridge, floor=floor, typical=typical, prior=prior)
         means = stacked[batch.columns] + solved["mean"]
-        drive = shift.y.cpu()[batch.receivers] + solved["target_mean"]
+        drive = shift.y[batch.receivers] + solved["target_mean"]
         values = {
             "drive": drive - (solved["b"] * means).sum(1),
             "leak": -solved["b"][:, 0],
@@ -358,7 +365,7 @@ def _collect(
             found[name][batch.receivers] = value
         for name, key in zip(per_edge, ("b", "error", "resolution", "unbiased"), strict=True):
             found[name][batch.edges[at]] = solved[key][:, 2:][at]
-    return SparseRows(**found, n_frames=n_frames)
+    return SparseRows(**{name: value.cpu() for name, value in found.items()}, n_frames=n_frames)
 
 
 def _prior(
@@ -369,9 +376,9 @@ def _prior(
         return None
     both = []
     for values, outside in ((centre, 0.0), (ridge_weight, 1.0)):
-        padded = torch.full(batch.columns.shape, outside, dtype=torch.float64)
+        padded = torch.full_like(batch.columns, outside, dtype=torch.float64)
         padded[:, :2] = 0.0
-        padded[:, 2:][at] = values.double()[batch.edges[at]]
+        padded[:, 2:][at] = values.double().to(padded.device)[batch.edges[at]]
         both.append(padded)
     return both[0], both[1]
 

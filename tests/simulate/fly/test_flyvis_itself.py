@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from neuralgnn.config.fly import PretrainedParameters
 from neuralgnn.data import Graph
@@ -78,12 +79,15 @@ def test_every_step_is_that_of_flyvis(tmp_path: Path, checkpoint: Path) -> None:
     graph = Graph(pre=eye.pre, post=eye.post, n_neurons=eye.n_cells)
     equation = FlyEquation(
         weight=graph.matrix(parameters.weight.astype(np.float32)),
-        time_constant=parameters.time_constant[eye.type].astype(np.float32),
-        resting_potential=parameters.resting_potential[eye.type].astype(np.float32),
+        time_constant=torch.from_numpy(parameters.time_constant[eye.type].astype(np.float32)),
+        resting_potential=torch.from_numpy(
+            parameters.resting_potential[eye.type].astype(np.float32)
+        ),
     ).at_least(DT)
 
     before = np.concatenate([theirs["start"][None], theirs["v"][:-1]])
     external = np.zeros(eye.n_cells, dtype=np.float32)
     for frame, (v, after) in enumerate(zip(before, theirs["v"], strict=True)):
         external[eye.input_cells] = np.tile(light[frame], 8)
-        np.testing.assert_allclose(v + DT * equation(v, external), after, atol=1e-5)
+        rate = equation(torch.from_numpy(v), torch.from_numpy(external)).numpy()
+        np.testing.assert_allclose(v + DT * rate, after, atol=1e-5)

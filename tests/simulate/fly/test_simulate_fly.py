@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from neuralgnn.config import FlyConfig
 from neuralgnn.config.fly import CHECKPOINT_VARIABLE
-from neuralgnn.data import Recording, open_recording, open_truth, target
+from neuralgnn.data import Graph, Recording, open_recording, open_truth, target
 from neuralgnn.data.store import stored_content
-from neuralgnn.simulate.fly import simulate_fly
+from neuralgnn.simulate.fly import Connectome, FlyEquation, equation, simulate_fly
 
 
 def record(config: FlyConfig, path: Path, *, seed: int = 0, **options) -> Recording:
@@ -298,3 +299,30 @@ def test_natural_movies_drive_nearly_all_senders_of_the_trained_network(
     silent = {name for name in set(names) if highest[names == name].max() <= 0}
     assert silent <= {"L1", "L2", "Am", "Lawf1"}
     assert (highest[recording.graph.pre] > 0).mean() > 0.93
+
+
+@pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="PyTorch multiplies with MKL")
+def test_the_product_of_a_gpu_is_that_of_the_processor(eye: Connectome) -> None:
+    """The sparse tensor that a GPU multiplies with, here in memory."""
+    random = np.random.default_rng(0)
+    graph = Graph(pre=eye.pre, post=eye.post, n_neurons=eye.n_cells)
+    weight = graph.matrix(random.standard_normal(len(eye.pre)).astype(np.float32))
+    sent = torch.from_numpy(random.standard_normal(eye.n_cells).astype(np.float32))
+    constants = {"time_constant": torch.ones(eye.n_cells), "resting_potential": sent}
+    here = FlyEquation(weight=weight, **constants)
+    placed = FlyEquation(weight=weight, placed=equation._sparse_tensor(weight), **constants)
+
+    expected = weight.toarray().astype(np.float64) @ sent.double().numpy()
+
+    for one in (here, placed):
+        np.testing.assert_allclose(one.message(sent).numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_a_recording_made_on_the_gpu_is_that_of_the_cpu(tmp_path: Path, fly) -> None:
+    config = fly(noise={"kind": "per_step", "std": 0.1}, n_frames=150)
+    cpu, gpu = (record(config, tmp_path / d, device=d) for d in ("cpu", "cuda"))
+
+    np.testing.assert_allclose(gpu.activity(), cpu.activity(), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(gpu.drift(), cpu.drift(), rtol=1e-2, atol=1e-2)
