@@ -8,13 +8,19 @@ than points, so Levenberg-Marquardt works in the space of the points,
 an ``M x M`` solve. A few dozen steps reach errors that first-order methods need hours for.
 """
 
-__all__ = ["covering_rows", "fit_mlp"]
+__all__ = ["covering_rows", "fit_mlp", "place_kinks"]
 
+from typing import cast
+
+import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neuralgnn.models.mlp import MLP
+
+_REACH = 4.0  # of every unit at the other end of the range, as the second layer sees it
 
 
 def fit_mlp(
@@ -75,6 +81,30 @@ def fit_mlp(
         linear[-1].bias.mul_(scale)
     mlp.to(torch.float32)
     return error
+
+
+@torch.no_grad()
+def place_kinks(mlp: MLP, knots: NDArray[np.float64]) -> None:
+    """Lets the first layer of a network of one input bend where a spline has its knots.
+
+    Every unit turns over at a knot, or between two, within their distance; as initialised, all
+    turn slowly somewhere around zero, and no descent moves them to a step that is a hundredth
+    of the range wide.
+
+    Args:
+        mlp: Network to change, before it is fitted.
+        knots: Increasing, in the units of the input.
+    """
+    first, second = (cast(nn.Linear, mlp.layers[index]) for index in (0, 2))
+    n_units = first.out_features
+    place = np.interp(np.linspace(0, len(knots) - 1, n_units), np.arange(len(knots)), knots)
+    steepness = 1 / np.gradient(place)
+    sign = np.where(np.arange(n_units) % 2, 1.0, -1.0)  # half of them are at rest on either side
+    first.weight.copy_(torch.as_tensor(sign * steepness)[:, None])
+    first.bias.copy_(torch.as_tensor(-sign * steepness * place))
+    if not isinstance(mlp.layers[1], nn.Tanh):  # the others go on growing: all as far
+        reach = steepness * (knots[-1] - knots[0])
+        second.weight.mul_(torch.as_tensor(_REACH / reach).to(second.weight))
 
 
 def covering_rows(

@@ -35,7 +35,7 @@ from torch import Tensor, nn
 
 from neuralgnn.models import AssemblyGNN
 from neuralgnn.models.mlp import MLP
-from neuralgnn.train.varpro.distil import fit_mlp
+from neuralgnn.train.varpro.distil import fit_mlp, place_kinks
 from neuralgnn.train.varpro.search import (
     SearchData,
     SearchState,
@@ -184,6 +184,7 @@ def distil_transfer(model: AssemblyGNN, basis: SplineBasis, c: NDArray, sample: 
     points = fitting_points(basis)
     inputs = torch.as_tensor(points)[:, None] / model.activity_scale
     values = torch.as_tensor(basis.curve(c, points))
+    place_kinks(model.transfer, basis.knots / model.activity_scale)
     error = fit_mlp(model.transfer, inputs, values, visited_share(points, sample))
     # What every neuron sends at rest belongs to the update functions: psi(0) = 0.
     with torch.no_grad():

@@ -95,7 +95,7 @@ def refined_knots(
         sample: Visited activity.
         n_coefficients: Coefficients that the new knots give.
     """
-    grid = np.linspace(basis.knots[0], basis.knots[-1], 8001)
+    grid = np.linspace(basis.knots[0], basis.knots[-1], 32_001)
     third = BSpline(basis.padded, np.atleast_2d(coefficients).T, _DEGREE).derivative(3)
     middle = (basis.knots[1:] + basis.knots[:-1]) / 2
     jumps = np.abs(np.diff(third(middle), axis=0)).max(axis=1) / np.diff(middle)
@@ -114,8 +114,11 @@ def refined_knots(
 
 
 def _spread(knots: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Keeps knots a thousandth of the range apart: recordings with ties have equal quantiles."""
-    gap = 1e-3 * (knots[-1] - knots[0])
+    """Keeps knots apart: recordings with ties have equal quantiles.
+
+    Not by much: where activity ranges over hundreds of units, psi may bend within one.
+    """
+    gap = 1e-4 * (knots[-1] - knots[0])
     kept = [knots[0]]
     kept += [knot for knot in knots[1:-1] if knot - kept[-1] > gap and knots[-1] - knot > gap]
     kept = [k for i, k in enumerate(kept) if i == 0 or k - kept[i - 1] > gap]

@@ -1,8 +1,11 @@
+from typing import Literal
+
 import numpy as np
+import pytest
 import torch
 
 from neuralgnn.models import MLP
-from neuralgnn.train.varpro.distil import _output_and_jacobian, covering_rows, fit_mlp
+from neuralgnn.train.varpro.distil import _output_and_jacobian, covering_rows, fit_mlp, place_kinks
 
 
 def test_mlp_learns_a_saturating_function_to_a_thousandth() -> None:
@@ -18,6 +21,26 @@ def test_mlp_learns_a_saturating_function_to_a_thousandth() -> None:
     assert error < 1e-3
     assert found.dtype == torch.float32
     assert (found - 50 * torch.tanh(2 * between[:, 0])).abs().max() < 0.5
+
+
+@pytest.mark.parametrize("activation", ["silu", "tanh"])
+def test_a_step_in_a_wide_range_is_learned_from_kinks_that_are_placed(
+    activation: Literal["silu", "tanh"],
+) -> None:
+    """tanh over a hundred units on either side; without them the error is twenty times as large."""
+    knots = np.sinh(np.linspace(-5, 5, 41)) * 100 / np.sinh(5)
+    x = torch.from_numpy(np.interp(np.linspace(0, 40, 161), np.arange(41), knots))[:, None] / 30
+    y = torch.tanh(30 * x[:, 0])
+    mlp = MLP(1, activation=activation, generator=torch.Generator().manual_seed(0))
+
+    place_kinks(mlp, knots / 30)
+    error = fit_mlp(mlp, x, y, torch.ones(len(x)), max_iterations=40, tolerance=1e-4)
+
+    assert error < 1e-4
+    between = torch.linspace(-3, 3, 1001)[:, None]
+    with torch.no_grad():
+        found = mlp(between / 30)
+    assert (found - torch.tanh(between[:, 0])).abs().max() < 3e-3
 
 
 def test_jacobian_equals_autograd() -> None:

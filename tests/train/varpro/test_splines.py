@@ -61,3 +61,17 @@ def test_refined_knots_gather_where_the_function_bends() -> None:
 def test_knots_that_do_not_increase_are_refused() -> None:
     with pytest.raises(ValueError, match="increase strictly"):
         SplineBasis(np.array([0.0, 1.0, 1.0]))
+
+
+def test_refined_knots_follow_a_step_that_is_a_hundredth_of_the_range() -> None:
+    """And stay there: once lost, as when knots were kept a thousandth apart, it is not found."""
+    sample = 45 * np.random.default_rng(0).standard_normal(200_000)
+    basis, errors = SplineBasis(quantile_knots(sample, 14)), []
+    near = np.linspace(-3, 3, 601)
+    for n_coefficients in (32, 48, 64, 64):
+        c = basis.project(sample[:20_000], np.tanh(sample[:20_000]))
+        basis = SplineBasis(refined_knots(basis, c, sample, n_coefficients))
+        c = basis.project(sample[:20_000], np.tanh(sample[:20_000]))
+        errors.append(np.abs(basis.curve(c, near) - np.tanh(near)).max())
+
+    assert errors[-1] < 1e-3 and errors[-2] < 1e-3 < errors[0]
