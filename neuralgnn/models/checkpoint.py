@@ -48,7 +48,8 @@ def save_checkpoint(
         "format": _FORMAT,
         "version": _VERSION,
         "arguments": dict(model.arguments),
-        "state": {name: tensor.cpu() for name, tensor in model.state_dict().items()},
+        # A view would bring along all of what it is a view of.
+        "state": {name: tensor.cpu().clone() for name, tensor in model.state_dict().items()},
         "step": step,
         "provenance": provenance,
         "extra": extra or {},

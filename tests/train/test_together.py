@@ -205,6 +205,8 @@ def test_every_seed_gets_all_that_a_fit_promises(
         train(recording, sgd_config(), out=alone, state=tmp_path / "s", seed=seed)
         listed = read_json(alone / "training.json")["checkpoints"]
         assert training["checkpoints"] == listed
+        sizes = [(folder / listed[-1]["file"]).stat().st_size for folder in (out, alone)]
+        assert sizes[0] == pytest.approx(sizes[1], rel=0.02)  # nothing of the other seeds
         found, _ = load_model(out / listed[-1]["file"])
         expected, _ = load_model(alone / listed[-1]["file"])
         torch.testing.assert_close(found.weight, expected.weight, rtol=1e-2, atol=1e-3)
