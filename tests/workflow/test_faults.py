@@ -80,7 +80,8 @@ def test_a_workflow_that_is_killed_again_and_again_ends_in_the_same_bytes(
 
 def test_a_second_run_on_the_same_results_is_refused(tmp_path: Path, snakemake: Run) -> None:
     first = start(str(TRAINING), folder=tmp_path)
-    wait_for(lambda: list((tmp_path / ".snakemake/locks").glob("*")), first)
+    # One for what it reads, then one for what it writes: only with both is the folder locked.
+    wait_for(lambda: len(list((tmp_path / ".snakemake/locks").glob("*"))) == 2, first)
 
     second = snakemake(str(TRAINING), folder=tmp_path, config=CONFIG)
 
