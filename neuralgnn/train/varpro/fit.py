@@ -48,6 +48,8 @@ from neuralgnn.train.varpro.splines import SplineBasis, quantile_knots, refined_
 logger = logging.getLogger(__name__)
 
 _AGREEMENT = 0.02
+_N_SCATTERED = 48  # neurons that phi is fitted to besides those that cover all
+_SCATTERED_POINTS = 8  # activities of each of them
 
 
 @dataclass(frozen=True)
@@ -196,14 +198,43 @@ def distil_transfer(model: AssemblyGNN, basis: SplineBasis, c: NDArray, sample: 
 def distil_update(
     model: AssemblyGNN, basis: SplineBasis, curves: Tensor, rows: Tensor, sample: NDArray
 ) -> float:
-    """The MLP of phi learns the curves ``(R, K)`` of some neurons at their latent vectors."""
+    """The MLP of phi learns curves of neurons at their latent vectors.
+
+    Of some neurons, that cover all latent vectors, at all points; of others evenly at a few.
+    Between the former the MLP would be free, and what latent vectors of one type scatter by would
+    become a difference of their functions.
+
+    Args:
+        model: Its ``update`` learns, at its ``embedding``.
+        basis: Splines of the curves.
+        curves: Coefficients of every neuron ``(N, K)``, or of all together ``(1, K)``.
+        rows: Neurons that cover all latent vectors.
+        sample: Visited activity.
+    """
     points = fitting_points(basis)
-    x = torch.as_tensor(points)[:, None].expand(len(rows), -1, 1) / model.activity_scale
-    a = model.embedding.detach().cpu()[rows.cpu()].double()
-    inputs = torch.cat([x, a[:, None, :].expand(-1, len(points), -1)], dim=-1)  # (R, M, 1 + D)
-    values = torch.as_tensor(basis.curve(curves.T.cpu().numpy(), points).T.copy())  # (R, M)
-    density = visited_share(points, sample).repeat(len(rows))
-    return fit_mlp(model.update, inputs.flatten(0, 1), values.flatten(), density)
+    a = model.embedding.detach().cpu().double()
+    density = visited_share(points, sample)
+    inputs, values, weights = [], [], []
+    for row in rows.tolist():
+        inputs.append(_with_latent(points / model.activity_scale, a[row]))
+        values.append(basis.curve(curves[row].cpu().numpy(), points))
+        weights.append(density)
+    if len(curves) > 1:
+        others = torch.linspace(0, len(curves) - 1, min(_N_SCATTERED, len(curves))).long()
+        for number, row in enumerate(others.tolist()):
+            # Points of their own, so that together they are everywhere.
+            levels = np.arange(_SCATTERED_POINTS) + (number + 0.5) / len(others)
+            some = np.quantile(sample, levels / _SCATTERED_POINTS)
+            inputs.append(_with_latent(some / model.activity_scale, a[row]))
+            values.append(basis.curve(curves[row].cpu().numpy(), some))
+            share = len(rows) / (len(others) * _SCATTERED_POINTS)
+            weights.append(density.new_full((_SCATTERED_POINTS,), share))
+    targets = torch.as_tensor(np.concatenate(values))
+    return fit_mlp(model.update, torch.cat(inputs), targets, torch.cat(weights))
+
+
+def _with_latent(x: NDArray, a: Float[Tensor, " D"]) -> Float[Tensor, "M 1+D"]:
+    return torch.cat([torch.as_tensor(x)[:, None], a.expand(len(x), -1)], dim=1)
 
 
 class _DataMaker:

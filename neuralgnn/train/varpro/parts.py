@@ -135,7 +135,7 @@ class Maker:
                 model.embedding.zero_()
                 model.embedding[:, : latent.latent.shape[1]] = latent.latent.to(model.embedding)
             rows = covering_rows(latent.latent, n_most=_MOST_POINTS // (4 * space.basis.size))
-            curves = latent.coefficients()[rows]
+            curves = latent.coefficients()
         errors["update"] = distil_update(model, space.basis, curves, rows, found.sample)
         state = model.state_dict()
         del state["weight"]
