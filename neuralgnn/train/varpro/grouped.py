@@ -67,9 +67,10 @@ def fit_group_model(
         model.embedding[:, : own.shape[1]] = own.to(model.embedding)
     few = covering_rows(latent.latent, n_most=_MOST_POINTS // (4 * basis.size))
     rows = _first_members(transfer.groups)[few] if grouped else few
+    curves = latent.coefficients()[transfer.groups] if grouped else latent.coefficients()
     errors = {
         "transfer": _distil_transfer(model, transfer, train),
-        "update": distil_update(model, basis, latent.coefficients()[few], rows, sample),
+        "update": distil_update(model, basis, curves, rows, sample),
     }
     model.to(train.x.device)
     with torch.no_grad():
