@@ -20,6 +20,7 @@ from neuralgnn.data.writer import RecordingWriter
 from neuralgnn.simulate.connectivity import draw_weights
 from neuralgnn.simulate.integrate import euler_maruyama
 from neuralgnn.simulate.movie import make_movie
+from neuralgnn.simulate.noise import step_std, torch_generator
 from neuralgnn.simulate.rate import RateEquation, assign_types
 from neuralgnn.simulate.record import record
 from neuralgnn.simulate.stimulus import Stimulus
@@ -120,10 +121,10 @@ class _Run:
         for_initial, for_noise = np.random.SeedSequence(seed).spawn(2)
         self.config, self.equation, self.device = config, equation, device
         self.stimulus = stimulus
-        self.generator = _generator(for_noise)
-        x = torch.randn(config.n_neurons, generator=_generator(for_initial))
+        self.generator = torch_generator(for_noise)
+        x = torch.randn(config.n_neurons, generator=torch_generator(for_initial))
         self.x = (config.initial_std * x).to(device)
-        self.step_std = _step_std(config)
+        self.step_std = step_std(config.noise, dt=config.dt)
         self.low, self.high = np.inf, -np.inf
 
     def burn_in(self) -> None:
@@ -189,18 +190,6 @@ def _stimulus(config: SimulationConfig, *, seed: int) -> Stimulus | None:
         n_neurons=config.n_neurons,
         n_frames=config.n_frames,
     )
-
-
-def _generator(sequence: np.random.SeedSequence) -> torch.Generator:
-    return torch.Generator().manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> 1))
-
-
-def _step_std(config: SimulationConfig) -> float:
-    """Standard deviation of what noise adds in one step [activity]."""
-    noise = config.noise
-    if noise.kind == "none":
-        return 0.0
-    return noise.std if noise.kind == "per_step" else noise.std * config.dt**0.5
 
 
 def _resume_key(

@@ -93,66 +93,69 @@ def train_together(
             _make_room(out)
         device = place(config.device)
         logger.info("fitting %d seeds with %s on %s", len(seeds), config.trainer.kind, device)
-        began = time.monotonic()
-        states = [state / f"seed_{seed}" for seed in seeds]
         if config.trainer.kind == "sgd":
-            from neuralgnn.train.sgd import run_sgd_together
-
-            results = run_sgd_together(
-                recordings,
-                config,
-                outs=outs,
-                state=state,
-                seeds=seeds,
-                device=device,
-                progress=progress,
-            )
-            seconds = time.monotonic() - began
-            results = [
-                {**result, "seconds": max(seconds, result["loop_seconds"])} for result in results
-            ]
+            from neuralgnn.train.sgd import run_sgd_together as run
         else:
-            run = _runner(config)
-
-            def fit(index: int) -> dict[str, Any]:
-                began = time.monotonic()
-                result = run(
-                    recordings[index],
-                    config,
-                    out=outs[index],
-                    state=states[index],
-                    seed=seeds[index],
-                    device=device,
-                    progress=progress,
-                )
-                return {"seconds": time.monotonic() - began, **result}
-
-            results = _side_by_side(fit, len(seeds), device)
+            run = _run_side_by_side
+        began = time.monotonic()
+        results = run(
+            recordings,
+            config,
+            outs=outs,
+            states=[state / f"seed_{seed}" for seed in seeds],
+            seeds=seeds,
+            device=device,
+            progress=progress,
+        )
+        took = time.monotonic() - began
         for recording, out, seed, result in zip(recordings, outs, seeds, results, strict=True):
-            record = {**result, "together": list(seeds)}
+            seconds = max(took, result.get("loop_seconds", 0.0))
+            record = {"seconds": seconds, "together": list(seeds), **result}
             _conclude(recording, config, record, out=out, seed=seed, device=device)
-        for folder in (*states, state):
+        for folder in (*state.glob("seed_*"), state):
             _clear(folder)
 
 
-def _side_by_side(
-    fit: Callable[[int], dict[str, Any]], n_fits: int, device: torch.device
+def _run_side_by_side(
+    recordings: Sequence[Recording],
+    config: FitConfig,
+    *,
+    outs: Sequence[Path],
+    states: Sequence[Path],
+    seeds: Sequence[int],
+    device: torch.device,
+    progress: bool,
 ) -> list[dict[str, Any]]:
-    """Fits by number: at the same time on CUDA, on a stream each, else one after the other."""
-    if device.type != "cuda":
-        return [fit(index) for index in range(n_fits)]
+    """Fits at the same time on CUDA, on a stream each; elsewhere one after the other."""
+    run = _runner(config)
 
-    def on_stream(index: int) -> dict[str, Any]:
+    def fit(recording: Recording, out: Path, state: Path, seed: int) -> dict[str, Any]:
+        began = time.monotonic()
+        result = run(
+            recording,
+            config,
+            out=out,
+            state=state,
+            seed=seed,
+            device=device,
+            progress=progress,
+        )
+        return {"seconds": time.monotonic() - began, **result}
+
+    def fit_on_stream(*of_seed: Any) -> dict[str, Any]:
         stream = torch.cuda.Stream(device)
         with torch.cuda.stream(stream):
-            result = fit(index)
+            result = fit(*of_seed)
             stream.synchronize()
         return result
 
-    with ThreadPoolExecutor(n_fits) as pool:
+    each = list(zip(recordings, outs, states, seeds, strict=True))
+    if device.type != "cuda":
+        return [fit(*of_seed) for of_seed in each]
+    with ThreadPoolExecutor(len(each)) as pool:
         jobs = [
-            pool.submit(contextvars.copy_context().run, on_stream, index)
-            for index in range(n_fits)
+            pool.submit(contextvars.copy_context().run, fit_on_stream, *of_seed)
+            for of_seed in each
         ]
         return [job.result() for job in jobs]
 

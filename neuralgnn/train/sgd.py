@@ -75,7 +75,7 @@ def run_sgd_together(
     config: FitConfig,
     *,
     outs: Sequence[Path],
-    state: Path,
+    states: Sequence[Path],
     seeds: Sequence[int],
     device: torch.device,
     progress: bool = True,
@@ -88,7 +88,8 @@ def run_sgd_together(
         recordings: Activity to fit, one for each seed.
         config: Settings; the trainer section is that of sgd.
         outs: Folder for the results of each.
-        state: Folder for the resume point, and for the checkpoints until the end.
+        states: Folder for the checkpoints of each until the end; the resume point of all lies
+            beside them.
         seeds: Seed of each fit.
         device: Where to compute.
         progress: Whether to show a bar.
@@ -102,12 +103,12 @@ def run_sgd_together(
     """
     keep_freed_memory()
     fits = [
-        _Fit(recording, config, out=out, state=state / f"seed_{seed}", seed=seed, device=device)
-        for recording, out, seed in zip(recordings, outs, seeds, strict=True)
+        _Fit(recording, config, out=out, state=state, seed=seed, device=device)
+        for recording, out, state, seed in zip(recordings, outs, states, seeds, strict=True)
     ]
     descents = [fit.descent for fit in fits if isinstance(fit.descent, Descent)]
     assert len(descents) == len(fits), "only sgd"
-    return _run(Together(descents), fits, state=state, progress=progress)
+    return _run(Together(descents), fits, state=states[0].parent, progress=progress)
 
 
 class _Fit:

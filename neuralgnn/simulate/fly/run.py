@@ -14,7 +14,6 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from neuralgnn.config.fly import Ablation, FlyConfig, InitialState
-from neuralgnn.config.simulation import Noise
 from neuralgnn.data.graph import Graph
 from neuralgnn.data.provenance import code_digest, digest, provenance
 from neuralgnn.data.stimulus import Stimulus
@@ -26,6 +25,7 @@ from neuralgnn.simulate.fly.perturb import Network, perturb
 from neuralgnn.simulate.fly.stimulus import draw_stimulus
 from neuralgnn.simulate.fly.truth import truth_dataset
 from neuralgnn.simulate.integrate import euler_maruyama
+from neuralgnn.simulate.noise import step_std, torch_generator
 from neuralgnn.simulate.record import record
 
 _GREY = 0.5
@@ -181,7 +181,7 @@ class _Setup:
                 input_channel=np.array([where[at] for at in _uv(connectome, cells)]),
             ),
             n_frames=n_frames,
-            noise_std=_step_std(config.test_noise if test else config.noise, dt=config.dt),
+            noise_std=step_std(config.test_noise if test else config.noise, dt=config.dt),
             measurement_std=0.0
             if test or config.measurement.kind == "none"
             else config.measurement.std,
@@ -197,7 +197,7 @@ class _Run:
     def __init__(self, config: FlyConfig, setup: _Setup, device: torch.device) -> None:
         self.config, self.setup, self.device = config, setup, device
         self.equation = setup.equation.to(device)
-        self.noise = torch.Generator().manual_seed(_word(setup.for_noise))
+        self.noise = torch_generator(setup.for_noise)
         self.measurement = np.random.default_rng(setup.for_measurement)
         self.inputs = torch.from_numpy(setup.stimulus.input_neuron).to(device)
         self.v = self._first(config.initial_state)
@@ -307,18 +307,6 @@ def _single(values: np.ndarray) -> Float[Tensor, " N"]:
 
 def _uv(connectome: Connectome, cells: np.ndarray) -> list[tuple[int, int]]:
     return list(zip(connectome.u[cells].tolist(), connectome.v[cells].tolist(), strict=True))
-
-
-def _step_std(noise: Noise, *, dt: float) -> float:
-    """Standard deviation of what noise adds in one step [1]."""
-    if noise.kind == "none":
-        return 0.0
-    return noise.std if noise.kind == "per_step" else noise.std * dt**0.5
-
-
-def _word(sequence: np.random.SeedSequence) -> int:
-    """A seed for PyTorch."""
-    return int(sequence.generate_state(1, np.uint64)[0] >> 1)
 
 
 def _resume_key(config: FlyConfig, setup: _Setup, *, seed: int, test: bool, device: str) -> str:

@@ -8,7 +8,7 @@ than points, so Levenberg-Marquardt works in the space of the points,
 an ``M x M`` solve. A few dozen steps reach errors that first-order methods need hours for.
 """
 
-__all__ = ["covering_rows", "fit_mlp", "place_kinks"]
+__all__ = ["TOLERANCE", "covering_rows", "fit_mlp", "place_kinks"]
 
 from typing import cast
 
@@ -20,6 +20,9 @@ from torch import Tensor, nn
 
 from neuralgnn.models.mlp import MLP
 
+TOLERANCE = 5e-5
+"""Error relative to the function's own size at which a fit is good enough."""
+
 _REACH = 4.0  # of every unit at the other end of the range, as the second layer sees it
 
 
@@ -30,7 +33,7 @@ def fit_mlp(
     density: Float[Tensor, " M"],
     *,
     max_iterations: int = 150,
-    tolerance: float = 5e-5,
+    tolerance: float = TOLERANCE,
 ) -> float:
     """Fits an MLP to a tabulated function in place, in float64.
 

@@ -24,6 +24,7 @@ __all__ = [
 
 import logging
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -35,7 +36,7 @@ from torch import Tensor, nn
 
 from neuralgnn.models import AssemblyGNN
 from neuralgnn.models.mlp import MLP
-from neuralgnn.train.varpro.distil import fit_mlp, place_kinks
+from neuralgnn.train.varpro.distil import TOLERANCE, fit_mlp, place_kinks
 from neuralgnn.train.varpro.search import (
     SearchData,
     SearchState,
@@ -186,8 +187,15 @@ def distil_transfer(model: AssemblyGNN, basis: SplineBasis, c: NDArray, sample: 
     points = fitting_points(basis)
     inputs = torch.as_tensor(points)[:, None] / model.activity_scale
     values = torch.as_tensor(basis.curve(c, points))
-    place_kinks(model.transfer, basis.knots / model.activity_scale)
-    error = fit_mlp(model.transfer, inputs, values, visited_share(points, sample))
+    density = visited_share(points, sample)
+    placed = deepcopy(model.transfer)
+    error = fit_mlp(model.transfer, inputs, values, density)
+    if error > TOLERANCE:
+        place_kinks(placed, basis.knots / model.activity_scale)
+        other = fit_mlp(placed, inputs, values, density)
+        if other < error:
+            model.transfer.load_state_dict(placed.state_dict())
+            error = other
     # What every neuron sends at rest belongs to the update functions: psi(0) = 0.
     with torch.no_grad():
         last = cast(nn.Linear, model.transfer.layers[-1])
@@ -219,16 +227,16 @@ def distil_update(
         inputs.append(_with_latent(points / model.activity_scale, a[row]))
         values.append(basis.curve(curves[row].cpu().numpy(), points))
         weights.append(density)
-    if len(curves) > 1:
+    if len(a.unique(dim=0)) > len(rows):
         others = torch.linspace(0, len(curves) - 1, min(_N_SCATTERED, len(curves))).long()
-        for number, row in enumerate(others.tolist()):
-            # Points of their own, so that together they are everywhere.
-            levels = np.arange(_SCATTERED_POINTS) + (number + 0.5) / len(others)
-            some = np.quantile(sample, levels / _SCATTERED_POINTS)
+        # Points of their own, so that together they are everywhere.
+        levels = np.linspace(0, 1, len(others) * _SCATTERED_POINTS + 2)[1:-1]
+        visited = np.quantile(sample, levels).reshape(_SCATTERED_POINTS, -1)
+        share = len(rows) / visited.size
+        for row, some in zip(others.tolist(), visited.T, strict=True):
             inputs.append(_with_latent(some / model.activity_scale, a[row]))
             values.append(basis.curve(curves[row].cpu().numpy(), some))
-            share = len(rows) / (len(others) * _SCATTERED_POINTS)
-            weights.append(density.new_full((_SCATTERED_POINTS,), share))
+            weights.append(density.new_full((len(some),), share))
     targets = torch.as_tensor(np.concatenate(values))
     return fit_mlp(model.update, torch.cat(inputs), targets, torch.cat(weights))
 

@@ -32,7 +32,7 @@ from neuralgnn.train.varpro.solve import solve_spline_weights, solve_updates
 from neuralgnn.train.varpro.splines import SplineBasis, refined_knots
 from neuralgnn.train.varpro.transfer import TransferSplines
 
-_MOST_POINTS = 1400  # of the update functions' distillation; its cost grows with the cube
+_MOST_POINTS = 1400  # of the neurons that cover all, in phi's distillation: the cost is cubic
 
 
 def fit_group_model(

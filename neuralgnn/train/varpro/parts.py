@@ -43,7 +43,7 @@ from neuralgnn.train.varpro.updates import (
 
 _TABLE_POINTS = 1 << 15
 _RIDGE_ROUNDS = 3  # of the last solve; the ridge settles at once
-_MOST_POINTS = 1400  # of the update functions' distillation; its cost grows with the cube
+_MOST_POINTS = 1400  # of the neurons that cover all, in phi's distillation: the cost is cubic
 _MOST_DIRECT = 2500  # neurons that all have a say in the ridge
 _N_RIDGE = 512  # neurons that settle it for more
 
