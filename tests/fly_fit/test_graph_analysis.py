@@ -14,9 +14,10 @@ from neuralgnn.analyse.fly import analyse_graph
 from neuralgnn.analyse.fly.correction import Constants, own_constants, published_constants
 from neuralgnn.analyse.fly.evaluate import FastModel, voltage_range
 from neuralgnn.analyse.fly.prediction import one_step_scores
+from neuralgnn.analyse.fly.quality import EdgeQuality
 from neuralgnn.analyse.fly.scores import line_scores, r2
 from neuralgnn.analyse.fly.spectra import spectra_dataset
-from neuralgnn.analyse.fly.weights import EdgeQuality, weights_dataset
+from neuralgnn.analyse.fly.weights import weights_dataset
 from neuralgnn.data import Recording, open_recording, open_truth
 from neuralgnn.models import AffineGNN
 from neuralgnn.plot.figures import FIGURES

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 
 from neuralgnn.analyse.clusters import match_types
 from neuralgnn.analyse.fly.correction import Constants
+from neuralgnn.analyse.fly.quality import NeuronQuality
 from neuralgnn.analyse.fly.scores import Metrics, line_scores, r2
 from neuralgnn.analyse.fly.types import (
     cell_features,
@@ -28,6 +29,7 @@ def neurons_dataset(
     published: Constants,
     true: Constants | None,
     truth: xr.Dataset | None,
+    quality: NeuronQuality | None = None,
 ) -> tuple[xr.Dataset, Metrics, Metrics]:
     """Time constants, resting potentials, clusters, latent vectors; scores and their ceilings.
 
@@ -38,6 +40,7 @@ def neurons_dataset(
         published: The same by the published correction.
         true: True ones.
         truth: ``type(neuron)`` and, where they have names, ``cell_type``.
+        quality: What the fit says of its constants.
     """
     latent = model.embedding.detach().cpu().double().numpy()
     features = _features(model, graph, own)
@@ -69,6 +72,8 @@ def neurons_dataset(
         metrics |= _type_scores("type_bic", by_bic, types)
         best = cluster_published(cell_features(true, graph))
         ceilings |= _type_scores("type", best, types)
+        if quality is not None:
+            ceilings |= quality.ceilings(true, graph)
         columns |= _per_neuron_errors(graph, own, true)
     dataset = xr.Dataset(
         {

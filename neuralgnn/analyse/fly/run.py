@@ -17,9 +17,10 @@ from neuralgnn.analyse.fly.evaluate import FastModel, VoltageRange, voltage_rang
 from neuralgnn.analyse.fly.lattice import chosen_lattice
 from neuralgnn.analyse.fly.neurons import neurons_dataset, projection
 from neuralgnn.analyse.fly.prediction import NeuronScores, one_step_scores, roll_out
+from neuralgnn.analyse.fly.quality import edge_quality, neuron_quality
 from neuralgnn.analyse.fly.scores import Metrics
 from neuralgnn.analyse.fly.spectra import spectra_dataset
-from neuralgnn.analyse.fly.weights import edge_quality, weights_dataset
+from neuralgnn.analyse.fly.weights import weights_dataset
 from neuralgnn.analyse.labels import about
 from neuralgnn.data.graph import Graph
 from neuralgnn.data.recording import Recording
@@ -51,7 +52,7 @@ def analyse_graph(
         truth: What :func:`neuralgnn.data.open_truth` gives; None for a recording without truth.
         test: Recording under held-out stimuli; None leaves predictions out.
         model: The fitted model.
-        extra: What the fit says of itself: ``weight_error`` and ``resolution`` of every edge.
+        extra: What the fit says of itself, see :mod:`neuralgnn.analyse.fly.quality`.
         validation_fraction: Share of the frames at the end that the fit did not see.
         ablated: Recording of the network with silent edges, and which ones they are.
         n_neighbors: Neighbours in the map of the neurons' features; None: no map.
@@ -93,7 +94,9 @@ def analyse_graph(
     functions, curve_metrics = _functions(model, recording, train, ranges, known)
     metrics |= curve_metrics
     _log.info("cell types")
-    neurons, more, more_ceilings = neurons_dataset(model, graph, own, published, true, known)
+    neurons, more, more_ceilings = neurons_dataset(
+        model, graph, own, published, true, known, neuron_quality(extra)
+    )
     metrics, ceilings = metrics | more, ceilings | more_ceilings
     if n_neighbors is not None:
         _log.info("map of the neurons")

@@ -6,69 +6,19 @@ at zero. Of the R² of the identifiable ones: that of the Cramér-Rao bound, the
 standard errors of any unbiased estimate from this target. A prior may do better than the bound.
 """
 
-__all__ = ["EdgeQuality", "edge_quality", "weights_dataset"]
-
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+__all__ = ["weights_dataset"]
 
 import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float
 
 from neuralgnn.analyse.fly.correction import Constants
+from neuralgnn.analyse.fly.quality import EdgeQuality
 from neuralgnn.analyse.fly.scores import Metrics, auroc, ceiling_r2, line_scores, r2
 from neuralgnn.analyse.labels import about
 from neuralgnn.data.graph import Graph
-from neuralgnn.models.sparse import AffineGNN, SparseGNN
 
-_BOUND = "unbiased_error"
-_RESOLVED = 0.99  # share of a weight that the data decide, above which it counts as identifiable
 _SEED = 0  # of the errors drawn for the ceiling of the area under the ROC curve
-
-
-@dataclass(frozen=True)
-class EdgeQuality:
-    """What a fit says of its own weights, in the scale of the fly's equation.
-
-    Attributes:
-        error: Standard error; NaN where the trainer gives none.
-        unbiased_error: The same without prior (Cramér-Rao).
-        resolution: Share of the weight that the data decide, 0 .. 1.
-    """
-
-    error: Float[np.ndarray, " E"]
-    unbiased_error: Float[np.ndarray, " E"]
-    resolution: Float[np.ndarray, " E"]
-
-    @property
-    def known(self) -> Bool[np.ndarray, " E"]:
-        """Edges whose weight the data decide."""
-        return self.resolution > _RESOLVED
-
-    def expected_error(self, true: Float[np.ndarray, " E"]) -> Float[np.ndarray, " E"]:
-        """Errors to be expected: the share that the data do not decide stays at zero."""
-        undecided = (1 - self.resolution) * np.abs(true)
-        return np.hypot(np.where(np.isfinite(self.error), self.error, 0.0), undecided)
-
-
-def edge_quality(model: SparseGNN, graph: Graph, extra: Mapping[str, Any]) -> EdgeQuality:
-    """Takes what a fit says of its weights to the scale of the fly's equation.
-
-    Args:
-        model: The model.
-        graph: Its edges.
-        extra: ``weight_error``, ``unbiased_error`` and ``resolution`` of every edge, if known.
-    """
-    unknown = np.full(graph.n_edges, np.nan)
-    if "weight_error" not in extra or not isinstance(model, AffineGNN):
-        return EdgeQuality(unknown, unknown, np.ones(graph.n_edges))
-    _, leak, gain = model.embedding.detach().cpu().double().numpy().T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scale = np.abs(gain / leak)[graph.post]
-    unbiased = extra[_BOUND].double().numpy() * scale if _BOUND in extra else unknown
-    error, resolution = (extra[name].double().numpy() for name in ("weight_error", "resolution"))
-    return EdgeQuality(error * scale, unbiased, resolution)
 
 
 def weights_dataset(

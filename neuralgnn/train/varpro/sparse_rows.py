@@ -70,9 +70,12 @@ class SparseRows:
         weight_error: Standard error of each, from the residual [same unit].
         unbiased_error: The same without any prior or ridge, the square root of the Cramér-Rao
             bound where regressors are observed without noise; infinite where nothing arrives.
-        leak_error: Standard error of the leak.
-        drive_error: Standard error of the drive.
         resolution: Share of each weight that the data decide, the rest being the ridge's, 0 .. 1.
+        leak_share: What the receiver's leak takes over of each weight, for what the data do not
+            decide, per unit of the weight's distance from what the ridge draws it to.
+        drive_share: The same of the drive.
+        leak_error: Standard error of the leak.
+        rest_error: Standard error of drive over leak, the resting potential [activity].
         residual: Mean squared residual of each receiver [(activity/time unit)²].
         variance: Variance of each receiver's rate.
         n_frames: Frames used.
@@ -84,9 +87,11 @@ class SparseRows:
     weight: Float[Tensor, " E"]
     weight_error: Float[Tensor, " E"]
     unbiased_error: Float[Tensor, " E"]
-    leak_error: Float[Tensor, " N"]
-    drive_error: Float[Tensor, " N"]
     resolution: Float[Tensor, " E"]
+    leak_share: Float[Tensor, " E"]
+    drive_share: Float[Tensor, " E"]
+    leak_error: Float[Tensor, " N"]
+    rest_error: Float[Tensor, " N"]
     residual: Float[Tensor, " N"]
     variance: Float[Tensor, " N"]
     n_frames: int
@@ -334,8 +339,15 @@ def _collect(
     centre: Tensor | None,
     ridge_weight: Tensor | None,
 ) -> SparseRows:
-    per_neuron = ("drive", "leak", "gain", "leak_error", "drive_error", "residual", "variance")
-    per_edge = ("weight", "weight_error", "resolution", "unbiased_error")
+    per_neuron = ("drive", "leak", "gain", "leak_error", "rest_error", "residual", "variance")
+    per_edge = {
+        "weight": "b",
+        "weight_error": "error",
+        "unbiased_error": "unbiased",
+        "resolution": "resolution",
+        "leak_share": "leak_share",
+        "drive_share": "drive_share",
+    }
     found = {name: shift.x.new_zeros(graph.n_neurons) for name in per_neuron}
     found |= {name: shift.x.new_zeros(graph.n_edges) for name in per_edge}
     stacked = torch.cat([shift.x, shift.external, shift.sent, shift.sent.new_zeros(1)])
@@ -351,19 +363,26 @@ def _collect(
         prior = _prior(batch, at, centre, ridge_weight)
         solved = _solve(each, n_frames, ridge=ridge, floor=floor, typical=typical, prior=prior)
         means = stacked[batch.columns] + solved["mean"]
-        drive = shift.y[batch.receivers] + solved["target_mean"]
+        drive = shift.y[batch.receivers] + solved["target_mean"] - (solved["b"] * means).sum(1)
+        leak = -solved["b"][:, 0]
+        to_leak = torch.zeros_like(means)
+        to_leak[:, 0] = 1.0
+        solved |= {
+            "leak_share": _taken_over(solved, to_leak),
+            "drive_share": _taken_over(solved, means),
+        }
         values = {
-            "drive": drive - (solved["b"] * means).sum(1),
-            "leak": -solved["b"][:, 0],
+            "drive": drive,
+            "leak": leak,
             "gain": torch.where(solved["alive"][:, 1], solved["b"][:, 1], torch.nan),
             "leak_error": solved["error"][:, 0],
-            "drive_error": _drive_error(solved, means, n_frames),
+            "rest_error": _rest_error(solved, means, drive, leak, n_frames),
             "residual": solved["residual"],
             "variance": solved["variance"],
         }
         for name, value in values.items():
             found[name][batch.receivers] = value
-        for name, key in zip(per_edge, ("b", "error", "resolution", "unbiased"), strict=True):
+        for name, key in per_edge.items():
             found[name][batch.edges[at]] = solved[key][:, 2:][at]
     return SparseRows(**{name: value.cpu() for name, value in found.items()}, n_frames=n_frames)
 
@@ -475,6 +494,7 @@ class _System:
             "alive": alive,
             "inverse": inverse,
             "scale": scale,
+            "prior": torch.where(alive, penalty + _TINY, 1.0),
         }
 
     def unbiased_error(self, residual: Float[Tensor, " B"]) -> Float[Tensor, "B P"]:
@@ -503,8 +523,22 @@ def _mean_message_variance(sums: list[_Sums], n_frames: int) -> float:
     return total / max(count, 1)
 
 
-def _drive_error(solved: dict[str, Tensor], means: Tensor, n_frames: int) -> Tensor:
-    """Of the intercept: that of the mean, and of all slopes at the columns' means."""
-    direction = torch.where(solved["alive"], means / solved["scale"], 0.0)
+def _taken_over(solved: dict[str, Tensor], direction: Float[Tensor, "B P"]) -> Tensor:
+    r"""How far minus ``direction`` times the coefficients is off per unit of each undecided one.
+
+    Without noise the coefficients are :math:`b - S^{-1} P (b - c)`, with S the system, P the
+    precision of the prior and c its centre.
+    """
+    along = torch.where(solved["alive"], direction / solved["scale"], direction)
+    return (along[:, None] @ solved["inverse"])[:, 0] * solved["prior"] * solved["scale"]
+
+
+def _rest_error(
+    solved: dict[str, Tensor], means: Tensor, drive: Tensor, leak: Tensor, n_frames: int
+) -> Tensor:
+    """Of the voltage at which nothing changes: that of the mean, and of all slopes from there."""
+    direction = means.clone()
+    direction[:, 0] -= drive / leak
+    direction = torch.where(solved["alive"], direction / solved["scale"], 0.0)
     slopes = (direction[:, None] @ solved["inverse"] @ direction[:, :, None])[:, 0, 0]
-    return (solved["residual"] * (1 + slopes.clamp_min(0)) / n_frames).sqrt()
+    return (solved["residual"] * (1 + slopes.clamp_min(0)) / n_frames).sqrt() / leak.abs()

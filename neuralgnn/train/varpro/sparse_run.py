@@ -60,8 +60,8 @@ def run_graph_varpro(
 
     A killed run goes on from the last step of the search, kept in ``state``, and ends in the
     same bytes. The checkpoint's ``extra`` holds what the solve says of itself: standard errors
-    with and without prior and ``resolution`` of every weight, residual and variance of every
-    neuron.
+    with and without prior and ``resolution`` of every weight, and what leak and drive take over
+    of it; standard errors, residual and variance of every neuron.
 
     Args:
         recording: Activity to fit, with its graph.
@@ -235,8 +235,10 @@ def _quality(rows: SparseRows, model: AffineGNN) -> dict[str, Any]:
         "weight_error": (rows.weight_error / scale).float(),
         "unbiased_error": (rows.unbiased_error / scale).float(),
         "resolution": rows.resolution.float(),
+        "leak_share": rows.leak_share.float(),
+        "drive_share": rows.drive_share.float(),
         "leak_error": rows.leak_error.float(),
-        "drive_error": rows.drive_error.float(),
+        "rest_error": rows.rest_error.float(),
         "residual": rows.residual,
         "variance": rows.variance,
         "n_frames": rows.n_frames,
