@@ -10,17 +10,18 @@ from neuralgnn.config.base import Section
 
 
 class AlikeConfig(Section):
-    """Weights of like pairs of neurons are drawn to each other.
+    """Neurons of one type share their constants, and weights of like pairs are one.
 
-    Neurons are clustered by what was found about them, without labels; like pairs are of the same
-    two clusters and, where places are known, the same distance on the lattice. How much their
-    weights differ is estimated too, and held-out frames decide whether the result is kept.
+    Types are not told: neurons, which must have places on a lattice, are clustered by their
+    wiring, and a cluster is split by what was found about its neurons where that explains most of
+    what sharing costs. Like pairs are of the same two clusters and the same distance.
     """
 
     max_clusters: PositiveInt = 100
-    """Largest number of clusters tried; the number is chosen by BIC."""
-    n_rounds: PositiveInt = 2
-    """Turns of clustering and solving."""
+    """Largest number of clusters before any is split; the number is chosen by BIC."""
+    tolerance: NonNegativeFloat = 0.05
+    """Share of its rate's variance that sharing may leave unexplained of the median neuron of a
+    cluster beyond what its own constants leave; a cluster above it does not share [1]."""
 
 
 class GraphVarproConfig(Section):
@@ -58,7 +59,7 @@ class GraphVarproConfig(Section):
     products of the final solve is then taken away; the target is taken to contain its finite
     difference; 0: nothing is taken away [activity]."""
     alike: AlikeConfig | None = None
-    """Whether weights of like pairs of neurons are drawn to each other; null: no."""
+    """Whether neurons of one type share their constants; null: no."""
 
 
 class GraphSgdConfig(Section):

@@ -1,4 +1,4 @@
-"""Like pairs of neurons: what a noisy recording gains, and that unlike ones lose nothing."""
+"""Neurons of one type share their constants: what is gained, and that unlike ones lose nothing."""
 
 from dataclasses import replace
 
@@ -7,90 +7,155 @@ import pytest
 import torch
 
 from neuralgnn.data import Graph
-from neuralgnn.train.varpro.alike import alike_prior, cluster_neurons, draw_alike
-from neuralgnn.train.varpro.hats import Hats
-from neuralgnn.train.varpro.sparse_fit import affine_model
-from neuralgnn.train.varpro.sparse_rows import Frames, SparseSums, sum_frames
+from neuralgnn.simulate.fly.lattice import columns
+from neuralgnn.train.varpro.alike import share_alike
+from neuralgnn.train.varpro.sparse_rows import SparseRows, SparseSums, sum_frames
+from neuralgnn.train.varpro.sparse_sums import Frames, Measurement
+from neuralgnn.train.varpro.wiring import cluster_by_wiring
 
 from .conftest import DT, Circuit
 
-RECTIFIER = Hats(np.array([-3.0, 0.0, 3.0])), np.array([0.0, 0.0, 3.0])
+SETTINGS = {"ridge": 1e-8, "max_clusters": 12, "tolerance": 0.05, "seed": 0}
+N_TYPES = 6  # of the lattice's circuit; its last two are wired alike
 
 
-def alike(circuit: Circuit) -> Circuit:
-    """The same circuit with one weight for every pair of types."""
-    pre, post = circuit.graph.pre, circuit.graph.post
-    strength = np.random.default_rng(2).normal(0, 0.35, (5, 5))
-    weight = strength[circuit.types[post], circuit.types[pre]]
-    return replace(circuit, weight=np.where(post == circuit.silent, circuit.weight, weight))
+@pytest.fixture(scope="module")
+def lattice() -> Circuit:
+    """Sixty-one columns of six types, each with its own senders; the first sees light."""
+    rng = np.random.default_rng(3)
+    where = columns(4)
+    n_columns = len(where)
+    number = {tuple(each): column for column, each in enumerate(where.tolist())}
+    steps = [(0, 0), (1, 0), (0, 1), (-1, 0), (0, -1), (1, -1), (-1, 1)]
+    edges, weight = [], []
+    for receiver in range(N_TYPES):
+        wired = min(receiver, N_TYPES - 2)
+        chosen = np.random.default_rng(10 + wired)  # alike for the last two
+        for sender in range(N_TYPES - 2):
+            for step in chosen.permutation(7)[: 1 + (receiver > 0)]:
+                strength = rng.normal(0, 0.3)
+                for column, (u, v) in enumerate(where.tolist()):
+                    source = number.get((u + steps[step][0], v + steps[step][1]))
+                    if source is not None and (receiver, column) != (sender, source):
+                        edges.append((sender * n_columns + source, receiver * n_columns + column))
+                        weight.append(strength)
+    pre, post = np.array(edges).T
+    place = np.tile(where, (N_TYPES, 1))
+    graph = Graph(pre=pre, post=post, n_neurons=N_TYPES * n_columns, u=place[:, 0], v=place[:, 1])
+    types = np.repeat(np.arange(N_TYPES), n_columns)
+    tau = np.array([0.021, 0.05, 0.1, 0.03, 0.2, 0.06])[types]
+    rest = np.array([0.3, 0.4, 0.4, 0.5, 0.2, 0.6])[types]
+    return Circuit(graph, np.array(weight), tau, rest, types, np.empty(0), silent=-1)
 
 
-def noisy(circuit: Circuit, n_frames: int, *, seed: int) -> Frames:
-    """Activity with process noise, and its finite difference."""
-    x, _, stimulus = circuit.simulate(n_frames + 1, noise=0.05, seed=seed)
+def frames(circuit: Circuit, n_frames: int, *, target: str, measured: float = 0.0) -> Frames:
+    """Activity with process noise, its drift or finite difference, and noise of a recording."""
+    x, rates, stimulus = circuit.simulate(n_frames + 1, noise=0.05, seed=0)
     external = stimulus.external_input(slice(None), n_neurons=x.shape[1])[:-1]
-    parts = (x[:-1], np.diff(x, axis=0) / np.float32(DT), external)
+    noise = np.random.default_rng(1).normal(0, measured, x.shape).astype(np.float32)
+    if target == "drift":
+        y = rates[:-1] + np.diff(noise, axis=0) / np.float32(DT)
+    else:
+        y = np.diff(x + noise, axis=0) / np.float32(DT)
+    parts = ((x + noise)[:-1], y, external)
     return Frames(*(torch.from_numpy(each.T.copy()) for each in parts))
 
 
-def summed(circuit: Circuit) -> SparseSums:
-    return sum_frames([noisy(circuit, 1500, seed=0)], circuit.graph, torch.nn.functional.relu)
+def summed(
+    circuit: Circuit, *, target: str = "finite_difference", measured: float = 0.0
+) -> SparseSums:
+    return sum_frames(
+        [frames(circuit, 1500, target=target, measured=measured)],
+        circuit.graph,
+        torch.nn.functional.relu,
+        measurement=Measurement(measured, DT) if measured else None,
+    )
 
 
-def error(weight: torch.Tensor, circuit: Circuit) -> float:
+def error(rows: SparseRows, circuit: Circuit) -> float:
+    """Of weights over time constants, relative to their size."""
     true = circuit.weight / circuit.time_constant[circuit.graph.post]
-    return float(np.sqrt(((weight.numpy() - true) ** 2).mean() / (true**2).mean()))
+    return float(np.sqrt(((rows.weight.numpy() - true) ** 2).mean() / (true**2).mean()))
 
 
-@pytest.mark.parametrize(("same", "gain"), [(True, 0.6), (False, 1.0)])
-def test_noisy_weights_gain_from_those_that_are_alike_and_others_do_not_lose(
-    circuit: Circuit, same: bool, gain: float
-) -> None:
-    chosen = alike(circuit) if same else circuit
-    sums = summed(chosen)
+def without(circuit: Circuit, share: float) -> tuple[Circuit, np.ndarray]:
+    """The circuit as a model sees it that lacks some edges, and which are left."""
+    graph = circuit.graph
+    kept = np.random.default_rng(4).random(graph.n_edges) >= share
+    places = {"u": graph.u, "v": graph.v}
+    seen = Graph(pre=graph.pre[kept], post=graph.post[kept], n_neurons=graph.n_neurons, **places)
+    return replace(circuit, graph=seen, weight=circuit.weight[kept]), kept
+
+
+def test_noisy_weights_gain_from_those_that_are_alike(lattice: Circuit) -> None:
+    sums = summed(lattice)
     rows = sums.solve(ridge=1e-8)
-    after, _, numbers = draw_alike(
-        sums,
-        rows,
-        lambda rows: affine_model(rows, *RECTIFIER, chosen.graph),
-        noisy(chosen, 400, seed=1),
-        ridge=1e-8,
-        max_clusters=12,
-        n_rounds=2,
-        seed=0,
+    after, numbers = share_alike(sums, rows, **SETTINGS)
+
+    assert error(after, lattice) < 0.3 * error(rows, lattice)
+    assert numbers == {"n_clusters": N_TYPES, "n_sharing": len(lattice.types)}
+
+
+def test_unlike_weights_are_not_shared(lattice: Circuit) -> None:
+    weight = np.random.default_rng(6).normal(0, 0.3, len(lattice.weight))
+    sums = summed(replace(lattice, weight=weight), target="drift")
+    rows = sums.solve(ridge=1e-8)
+    after, numbers = share_alike(sums, rows, **SETTINGS | {"tolerance": 1e-3})
+
+    assert numbers["n_sharing"] == 0
+    assert torch.equal(after.weight, rows.weight)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1])
+def test_wiring_tells_types_at_the_border_and_with_edges_missing(
+    lattice: Circuit, share: float
+) -> None:
+    seen, _ = without(lattice, share)
+    labels = cluster_by_wiring(seen.graph, max_clusters=12, seed=0)
+    wired = np.minimum(lattice.types, N_TYPES - 2)
+    table = np.zeros((labels.max() + 1, N_TYPES - 1))
+    np.add.at(table, (labels, wired), 1)
+
+    assert table.max(axis=1).sum() / len(labels) > (0.99 if share == 0 else 0.95)
+
+
+def test_wiring_says_nothing_without_places(circuit: Circuit) -> None:
+    with pytest.raises(ValueError, match="without places"):
+        cluster_by_wiring(circuit.graph, max_clusters=5, seed=0)
+
+
+def test_types_that_are_wired_alike_are_told_apart_by_what_they_do(lattice: Circuit) -> None:
+    sums = summed(lattice, target="drift")
+    rows, numbers = share_alike(sums, sums.solve(ridge=1e-8), **SETTINGS)
+    twins = lattice.types >= N_TYPES - 2
+    tau, rest = 1 / rows.leak.numpy(), (rows.drive / rows.leak).numpy()
+
+    assert numbers["n_sharing"] == len(lattice.types)
+    assert error(rows, lattice) < 1e-4
+    np.testing.assert_allclose(tau[twins], lattice.time_constant[twins], rtol=1e-4)
+    np.testing.assert_allclose(rest[twins], lattice.resting_potential[twins], rtol=1e-4)
+
+
+def test_neurons_with_all_their_inputs_speak_for_those_that_lack_some(lattice: Circuit) -> None:
+    seen, _ = without(lattice, 0.05)
+    sums = sum_frames(
+        [frames(lattice, 1500, target="drift")], seen.graph, torch.nn.functional.relu
     )
+    rows = sums.solve(ridge=1e-8)
+    after, _ = share_alike(sums, rows, **SETTINGS)
+    rest = (after.drive / after.leak).numpy()
 
-    assert error(after.weight, chosen) < gain * error(rows.weight, chosen) + 1e-12
-    assert numbers["n_clusters"] >= 5
-    assert numbers["alike_rounds"] > 0 or not same
-
-
-def test_clusters_follow_the_types_without_knowing_them(circuit: Circuit) -> None:
-    rows = summed(alike(circuit)).solve(ridge=1e-8)
-    labels = cluster_neurons(rows, circuit.graph, max_clusters=12, seed=0)
-    # Whoever shares a cluster shares, mostly, a type.
-    table = np.zeros((labels.max() + 1, 5))
-    np.add.at(table, (labels, circuit.types), 1)
-
-    assert table.max(axis=1).sum() / len(labels) > 0.75  # types B and C are close
+    assert error(rows, seen) > 0.05
+    assert error(after, seen) < 0.005
+    assert np.median(np.abs(rest / lattice.resting_potential - 1)) < 1e-3
 
 
-def test_groups_are_pairs_of_clusters_at_one_distance_of_the_lattice(circuit: Circuit) -> None:
-    graph = Graph(
-        pre=np.array([0, 1, 2, 0]),
-        post=np.array([1, 2, 3, 2]),
-        n_neurons=4,
-        u=np.array([0, 1, 2, 3]),
-        v=np.zeros(4, dtype=int),
-    )
-    rows = summed(circuit).solve(ridge=1e-8)
-    known = {"weight": [1.0, 1.2, 1.1, 9.0], "weight_error": [0.1] * 4, "resolution": [1.0] * 4}
-    per_edge = {name: torch.tensor(values, dtype=torch.float64) for name, values in known.items()}
-    per_neuron = {name: torch.ones(4, dtype=torch.float64) for name in ("leak", "residual")}
-    rows = replace(rows, **per_edge, **per_neuron, n_frames=100)
-    centre, ridge = alike_prior(rows, graph, np.zeros(4, dtype=int))
+def test_known_measurement_noise_is_taken_from_all_neurons_of_a_type(lattice: Circuit) -> None:
+    sums = summed(lattice, target="drift", measured=0.1)
+    own = sums.solve(ridge=1e-8)
+    seen = sums.solve(ridge=1e-8, take_noise=False)
+    after, _ = share_alike(sums, own, **SETTINGS)
+    tau = 1 / after.leak.numpy()
 
-    # Three edges of distance one share a mean; the one of distance two is alone, drawn to zero.
-    expected = torch.tensor([1.1, 1.1, 1.1, 0.0], dtype=torch.float64)
-    torch.testing.assert_close(centre, expected, rtol=0.02, atol=0.0)
-    assert (ridge[:3] > ridge[3]).all()
+    assert error(after, lattice) < min(0.7 * error(own, lattice), 0.4 * error(seen, lattice))
+    assert np.median(np.abs(tau / lattice.time_constant - 1)) < 0.03

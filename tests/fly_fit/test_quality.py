@@ -10,7 +10,8 @@ from neuralgnn.analyse.fly.correction import Constants
 from neuralgnn.analyse.fly.quality import NeuronQuality, neuron_quality
 from neuralgnn.analyse.fly.scores import r2
 from neuralgnn.data import Graph
-from neuralgnn.train.varpro.sparse_rows import Frames, SparseRows, solve_sparse_rows
+from neuralgnn.train.varpro.sparse_rows import SparseRows, solve_sparse_rows
+from neuralgnn.train.varpro.sparse_sums import Frames
 
 from .conftest import DT, Circuit
 

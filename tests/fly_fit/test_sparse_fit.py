@@ -11,13 +11,9 @@ from neuralgnn.config.fit import FitConfig
 from neuralgnn.data import Graph, Recording
 from neuralgnn.models import load_sparse_model
 from neuralgnn.train.varpro import sparse_run
-from neuralgnn.train.varpro.sparse_rows import (
-    Frames,
-    Measurement,
-    solve_sparse_rows,
-    sum_frames,
-)
+from neuralgnn.train.varpro.sparse_rows import solve_sparse_rows, sum_frames
 from neuralgnn.train.varpro.sparse_run import run_graph_varpro
+from neuralgnn.train.varpro.sparse_sums import Frames, Measurement
 
 from .conftest import DT, Circuit
 
@@ -218,6 +214,19 @@ def test_a_graph_without_edges_has_no_transfer_function() -> None:
         sparse_run._draw_receivers(empty, 2, np.random.default_rng(0))
 
 
+def test_neurons_without_places_cannot_be_told_alike(recording: Recording, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"trainer\.alike .* no u and v"):
+        run_graph_varpro(
+            recording,
+            config(alike={}),
+            out=tmp_path,
+            state=tmp_path,
+            seed=0,
+            device=torch.device("cpu"),
+            progress=False,
+        )
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_a_fit_on_the_gpu_is_that_of_the_cpu(recording: Recording, tmp_path: Path) -> None:
@@ -225,7 +234,7 @@ def test_a_fit_on_the_gpu_is_that_of_the_cpu(recording: Recording, tmp_path: Pat
     for device in ("cpu", "cuda"):
         run_graph_varpro(
             recording,
-            config(alike={"max_clusters": 8}),
+            config(),
             out=tmp_path / device,
             state=tmp_path / "state",
             seed=0,

@@ -1,213 +1,407 @@
-r"""Weights of like pairs of neurons, drawn to each other. Axes: N neurons, E edges, G groups.
+r"""Neurons of one type share their constants. Axes: N neurons, E edges; B receivers, P columns.
 
 Neurons of one type have one time constant and resting potential, and two of them that are as far
-apart on the lattice one weight. Types are not known: neurons are clustered by what was found about
-them, and edges between two clusters at one distance make a group. Within group G weights are
+apart on the lattice one weight. Types are not known: neurons are clustered by their wiring, and a
+cluster is split by its neurons' own constants where that explains most of what sharing costs.
+Edges between two clusters at one distance share a weight. The normal
+equations of a cluster's neurons are added up, each divided by its residual, so that neurons whose
+activity the model cannot explain (an input is missing) hardly count; the sum is solved as one.
 
-.. math:: W_e \sim N(\mu_G, \tau_G^2),
-
-where mean and variance follow from the estimates and their standard errors (DerSimonian and Laird
-1986): a group that mixes types has a large variance and draws to nothing. Rows are then solved
-anew with this prior. It is kept if it predicts held-out frames better.
+A cluster keeps its neurons' own constants if shared ones leave much of their rates unexplained.
+Held-out frames do not decide: where an input is missing, a neuron's own constants take its part,
+predict better, and are wrong.
 """
 
-__all__ = ["alike_prior", "cluster_neurons", "draw_alike"]
+__all__ = ["share_alike"]
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from scipy.cluster.vq import ClusterError, kmeans2
 from torch import Tensor
 
 from neuralgnn.data.graph import Graph
-from neuralgnn.models.clustering import cluster_rows
-from neuralgnn.models.sparse import AffineGNN
-from neuralgnn.train.varpro.sparse_rows import Frames, SparseRows, SparseSums
+from neuralgnn.train.varpro.sparse_rows import (
+    EXACT,
+    ROUNDS,
+    SparseRows,
+    SparseSums,
+    System,
+    constants,
+)
+from neuralgnn.train.varpro.wiring import cluster_by_wiring
 
 logger = logging.getLogger(__name__)
 
-_FEW = 3  # edges of a group from which mean and variance are estimated
-_LEAST = 0.05  # smallest spread of a group's weights, relative to their mean
-_SMALL = 1e-6  # and to the root mean square of all weights
+_FEW = 4  # neurons that make a cluster
+_MOST_PARTS = 4  # into which a cluster is split at once
+_WORTH = 0.5  # mean log cost of sharing, per neuron, from which a split is tried
+_EXPLAINED = 0.6  # share of it that the split has to explain
+_MORE = 0.05  # share of it that one more piece has to explain
+_REWEIGHTED = 3  # times that neurons are weighted anew by their residuals
+_FLOOR = 1e-7  # residual over variance below which a neuron counts as explained
+_NOISE_MARGIN = 3.0  # standard errors of a variance from which noise was taken away
+_DECIDED = 0.9  # resolution from which a weight tells how large weights are
 
 
-def draw_alike(
+def share_alike(
     sums: SparseSums,
     rows: SparseRows,
-    make_model: Callable[[SparseRows], AffineGNN],
-    held_out: Frames,
     *,
     ridge: float,
     max_clusters: int,
-    n_rounds: int,
+    tolerance: float,
     seed: int,
-) -> tuple[SparseRows, AffineGNN, dict[str, Any]]:
-    """Clusters and solves in turn; returns the rows that predict held-out frames best.
+) -> tuple[SparseRows, dict[str, Any]]:
+    """Gives the neurons of a cluster one set of constants.
 
     Args:
         sums: What the rows were solved from.
-        rows: Rows without the prior.
-        make_model: Gives the model that rows describe.
-        held_out: Frames that decide.
+        rows: Every neuron's own constants.
         ridge: Ridge on messages, relative to a column of unit variance.
-        max_clusters: Largest number of clusters tried.
-        n_rounds: Turns.
+        max_clusters: Largest number of clusters before any is split.
+        tolerance: Share of its rate's variance that sharing may leave unexplained of the median
+            neuron of a cluster, beyond what its own constants leave.
         seed: Seed of the clustering.
 
     Returns:
-        Rows, their model, and ``n_clusters`` and ``alike_rounds`` (of what was kept, 0 if the
-        prior was not) for the record.
+        Rows, and ``n_clusters`` and ``n_sharing`` (neurons that share) for the record.
+
+    Raises:
+        ValueError: If neurons have no places on a lattice.
     """
-    model = make_model(rows)
-    best, error, kept, last = (rows, model), _error(model, held_out), 0, rows
-    n_clusters = 0
-    for turn in range(1, n_rounds + 1):
-        labels = cluster_neurons(last, sums.graph, max_clusters=max_clusters, seed=seed)
-        n_clusters = int(labels.max()) + 1
-        centre, ridge_weight = alike_prior(last, sums.graph, labels)
-        last = sums.solve(ridge=ridge, centre=centre, ridge_weight=ridge_weight)
-        model = make_model(last)
-        found = _error(model, held_out)
-        logger.info("%d clusters: held-out error %.4g, before %.4g", n_clusters, found, error)
-        if found < error:
-            best, error, kept = (last, model), found, turn
-    return *best, {"n_clusters": n_clusters, "alike_rounds": kept}
-
-
-def cluster_neurons(
-    rows: SparseRows, graph: Graph, *, max_clusters: int, seed: int
-) -> Int[np.ndarray, " N"]:
-    """Labels neurons by time constant, resting potential, and mean and spread of their weights.
-
-    Args:
-        rows: What was found.
-        graph: Edges.
-        max_clusters: Largest number of clusters tried.
-        seed: Seed of the choice of neurons that the number is chosen on.
-    """
-    leak = _positive(rows.leak).numpy()
-    weight = rows.weight.numpy() / leak[graph.post]
-    columns = [1 / leak, rows.drive.numpy() / leak]
-    for ends in (graph.post, graph.pre):
-        count = np.maximum(np.bincount(ends, minlength=graph.n_neurons), 1)
-        mean = np.bincount(ends, weights=weight, minlength=graph.n_neurons) / count
-        square = np.bincount(ends, weights=(weight - mean[ends]) ** 2, minlength=graph.n_neurons)
-        columns += [mean, np.sqrt(square / count)]
-    # Neurons of which little is known have wild constants: they shall not set the scale.
-    features = np.column_stack([_tamed(column) for column in columns])
-    return cluster_rows(
-        features, max_clusters=max_clusters, min_share=0.0, seed=seed, floor=0.003, valley=1.0
-    )
-
-
-def alike_prior(
-    rows: SparseRows, graph: Graph, labels: Int[np.ndarray, " N"]
-) -> tuple[Float[Tensor, " E"], Float[Tensor, " E"]]:
-    """Centre and precision of the prior on every weight, as the solve takes them.
-
-    Args:
-        rows: What was found.
-        graph: Edges.
-        labels: Cluster of each neuron.
-    """
-    post = torch.as_tensor(graph.post)
-    scale = _positive(rows.leak)[post].numpy()
-    estimates = _Estimates.of(rows, scale)
-    group = _groups(graph, labels)
-    centre, variance, unsure, count = estimates.pooled(group)
-    single = count < _FEW
-    own = _own_square(rows, graph)[graph.post] / scale**2  # what the solve itself assumes
-    centre, variance = np.where(single, 0.0, centre), np.where(single, own, variance)
-    typical = np.sqrt(np.mean((rows.weight.numpy() / scale) ** 2))
-    # A mean that is hardly known is drawn to zero, and what is left open adds to the variance.
-    trust = own / (own + variance + unsure)
-    centre, variance = trust * centre, variance + np.minimum(unsure, own)
-    variance = np.maximum(variance, (_LEAST * centre) ** 2 + (_SMALL * typical) ** 2 + 1e-300)
-    noise = rows.residual[post].numpy() / rows.n_frames
-    return torch.from_numpy(centre * scale), torch.from_numpy(noise / (variance * scale**2))
+    labels = cluster_by_wiring(sums.graph, max_clusters=max_clusters, seed=seed)
+    pool = _Pool(sums, sums.solve(ridge=ridge, take_noise=False), ridge)
+    labels = _split(pool, labels, seed)
+    groups = torch.as_tensor(_groups(sums.graph, labels))
+    shared = [each for own in _members(labels) if (each := _sharing(pool, groups, own, tolerance))]
+    n_sharing = sum(len(each.weight) for each in shared)
+    n_clusters = int(labels.max()) + 1
+    logger.info("%d clusters, %d of %d neurons share", n_clusters, n_sharing, len(labels))
+    found = {name: value.clone() for name, value in vars(rows).items() if name != "n_frames"}
+    size = pool.typical_square(shared)
+    for each in shared:
+        pool.write(each, size, found)
+    return replace(rows, **found), {"n_clusters": n_clusters, "n_sharing": n_sharing}
 
 
 @dataclass(frozen=True)
-class _Estimates:
-    """Weights freed of the prior they were found with: value times precision, and precision."""
+class _Shared:
+    """One solution for the neurons of a cluster.
 
-    moment: Float[np.ndarray, " E"]
-    precision: Float[np.ndarray, " E"]
+    Attributes:
+        parts: The neurons.
+        solved: From :meth:`System.solve`, one row.
+        columns: Which of its columns each neuron's are; the last is none.
+        drive: Of each neuron, for the shared slopes.
+        residual: Mean squared residual of each neuron, for its own drive.
+        weight: How much each neuron counted.
+    """
 
-    @classmethod
-    def of(cls, rows: SparseRows, scale: Float[np.ndarray, " E"]) -> "_Estimates":
-        """From posterior mean m, standard error s and the share r that the data decide: the
-        likelihood's precision is r / s²; its mean m / r for a prior around zero.
+    parts: "list[_Part]"
+    solved: dict[str, Tensor]
+    columns: list[Int[Tensor, "b P"]]
+    drive: Float[Tensor, " B"]
+    residual: Float[Tensor, " B"]
+    weight: Float[Tensor, " B"]
+
+    @property
+    def neurons(self) -> Int[Tensor, " B"]:
+        """In the order of the parts, as everything here."""
+        return torch.cat([part.receivers for part in self.parts])
+
+    @property
+    def middle(self) -> Tensor:
+        """Weighted median of the drives."""
+        order = self.drive.argsort()
+        mass = self.weight[order].cumsum(0)
+        return self.drive[order[torch.searchsorted(mass, mass[-1] / 2)]]
+
+    @property
+    def cost(self) -> Float[Tensor, " B"]:
+        """Mean squared residual of each neuron with all constants shared."""
+        return self.residual + (self.drive - self.middle).square()
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Neurons of a cluster that are in one batch, with their moments."""
+
+    receivers: Int[Tensor, " b"]
+    edges: Int[Tensor, "b K"]
+    means: Float[Tensor, "b P"]
+    target: Float[Tensor, " b"]
+    raw: Float[Tensor, "b Q Q"]
+    clean: Float[Tensor, "b Q Q"]
+    noise: Float[Tensor, "b P"]
+
+
+class _Pool:
+    """Adds up the normal equations of neurons."""
+
+    def __init__(self, sums: SparseSums, rows: SparseRows, ridge: float) -> None:
+        # Rows say how well neurons do on their own, noise and all.
+        self.sums, self.rows, self.ridge = sums, rows, ridge
+        self.floor, self.typical = sums.dead_variance, sums.mean_message_variance
+        self.has_noise = any(each.noise is not None for each in sums.batches)
+        self.stacked = sums.shift.stacked
+        n = sums.graph.n_neurons
+        self.batch, self.row = np.zeros((2, n), dtype=np.int64)
+        for number, each in enumerate(sums.batches):
+            receivers = each.batch.receivers.cpu().numpy()
+            self.batch[receivers], self.row[receivers] = number, np.arange(len(receivers))
+
+    def parts(self, own: Int[np.ndarray, " B"]) -> list[_Part]:
+        """The moments of some neurons, in order of their batches."""
+        parts = []
+        for number in np.unique(self.batch[own]):
+            sums = self.sums.batches[number]
+            some = own[self.batch[own] == number]
+            rows = torch.as_tensor(self.row[some], device=sums.gram.device)
+            mean, raw = sums.moments(self.sums.n_frames, rows)
+            clean = raw
+            if sums.noise is not None:
+                clean = sums.moments(self.sums.n_frames, rows, most_noise=torch.inf)[1]
+            columns = sums.batch.columns[rows]
+            parts.append(
+                _Part(
+                    torch.as_tensor(some),
+                    sums.batch.edges[rows].cpu(),
+                    (self.stacked[columns] + mean[:, :-1]).cpu(),
+                    (self.sums.shift.y[sums.batch.receivers[rows]] + mean[:, -1]).cpu(),
+                    raw.cpu(),
+                    clean.cpu(),
+                    (raw - clean).diagonal(dim1=1, dim2=2)[:, :-1].clamp_min(0).cpu(),
+                )
+            )
+        return parts
+
+    def solve(self, own: Int[np.ndarray, " B"], groups: Int[Tensor, " E"]) -> _Shared:
+        """One solution for some neurons, noise and all, and how much each of them counts.
+
+        Args:
+            own: The neurons.
+            groups: Which edges share a weight.
         """
-        error, share = rows.weight_error.numpy() / scale, rows.resolution.numpy()
-        known = np.isfinite(error) & (error > 0) & (share > 0)
-        precision = np.divide(share, error**2, out=np.zeros_like(error), where=known)
-        unbiased = np.divide(rows.weight.numpy() / scale, share, out=np.zeros_like(error),
-                             where=known)  # fmt: skip
-        return cls(unbiased * precision, precision)
+        parts = self.parts(own)
+        edges = torch.cat([part.edges.flatten() for part in parts])
+        taps = torch.unique(groups[edges[edges >= 0]])
+        columns = [_columns(part, groups, taps) for part in parts]
+        at = torch.cat([part.receivers for part in parts])
+        variance = self.rows.variance[at]
+        residual, shared = self.rows.residual[at], None
+        for _ in range(_REWEIGHTED):
+            weight = 1 / (residual + _FLOOR * variance).clamp_min(1e-300)
+            shared = self._solve(parts, columns, len(taps), weight)
+            residual = shared.residual
+        assert shared is not None
+        return shared
 
-    def pooled(
-        self, group: Int[np.ndarray, " E"]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, Int[np.ndarray, " E"]]:
-        """Mean and variance of each edge's group, the mean's own variance, and the number of
-        edges that the data know about, per edge.
+    def again(self, shared: _Shared, *, size: float | None = None) -> _Shared:
+        """The same neurons, counted the same, without noise that is known.
+
+        Args:
+            shared: A solution.
+            size: Mean square of weights times time constants; None: the cluster's own.
         """
-        total = np.bincount(group, weights=self.precision)
-        moment = np.bincount(group, weights=self.moment)
-        mean = np.divide(moment, total, out=np.zeros_like(total), where=total > 0)
-        known = self.precision > 0
-        count = np.bincount(group, weights=known).astype(np.int64)
-        value = np.divide(
-            self.moment, self.precision, out=np.zeros_like(total[group]), where=known
-        )
-        q = np.bincount(group, weights=self.precision * (value - mean[group]) ** 2)
-        square = np.bincount(group, weights=self.precision**2)
-        free = total - np.divide(square, total, out=np.zeros_like(total), where=total > 0)
-        excess = np.maximum(q - (count - 1), 0)
-        variance = np.divide(excess, free, out=np.zeros_like(total), where=free > 0)
-        unsure = np.divide(1, total, out=np.full_like(total, 1e300), where=total > 0)
-        return mean[group], variance[group], unsure[group], count[group]
+        n_taps = shared.solved["b"].shape[1] - 2
+        options = {"clean": True, "size": size}
+        return self._solve(shared.parts, shared.columns, n_taps, shared.weight, **options)
+
+    def _solve(
+        self,
+        parts: list[_Part],
+        columns: list[Tensor],
+        n_taps: int,
+        weight: Tensor,
+        *,
+        clean: bool = False,
+        size: float | None = None,
+    ) -> _Shared:
+        n_columns = n_taps + 2
+        weight = weight / weight.sum()
+        total = torch.zeros(n_columns + 2, n_columns + 2, dtype=torch.float64)
+        noise = torch.zeros(n_columns + 1, dtype=torch.float64)
+        share = weight.split([len(part.receivers) for part in parts])
+        for part, at, each in zip(parts, columns, share, strict=True):
+            covariance = part.clean if clean else part.raw
+            every = torch.cat([at, torch.full_like(at[:, :1], n_columns + 1)], dim=1)
+            where = (every[:, :, None].expand_as(covariance), every[:, None].expand_as(covariance))
+            total.index_put_(where, each[:, None, None] * covariance, accumulate=True)
+            if clean:
+                noise.index_put_((at,), each[:, None] * part.noise, accumulate=True)
+        real = [*range(n_columns), n_columns + 1]  # without the column of the padding
+        n_frames = self.sums.n_frames / float(weight.square().sum())
+        solved = self._estimate(total[real][:, real], noise[:-1], n_frames, size)
+        found = torch.cat([solved["b"][0], torch.zeros(1, dtype=torch.float64)])
+        drive, residual = [], []
+        for part, at in zip(parts, columns, strict=True):
+            b = found[at]
+            drive.append(part.target - (b * part.means).sum(1))
+            gram, moment = part.raw[:, :-1, :-1], part.raw[:, :-1, -1]
+            explained = 2 * (b * moment).sum(1) - (b[:, None] @ gram @ b[:, :, None])[:, 0, 0]
+            residual.append((part.raw[:, -1, -1] - explained).clamp_min(0))
+        return _Shared(parts, solved, columns, torch.cat(drive), torch.cat(residual), weight)
+
+    def _estimate(
+        self, covariance: Tensor, noise: Tensor, n_frames: float, size: float | None
+    ) -> dict[str, Tensor]:
+        """Coefficients, for a ridge that knows how large weights are and how noisy columns."""
+        # Scaled by what was seen, noise included: what is left of a column may be next to nothing.
+        seen = covariance.clone()
+        seen.diagonal()[:-1] += noise
+        frame = System.of(seen[None], floor=self.floor, n_frames=n_frames)
+        scale = frame.scale[0]
+        shape = covariance[:-1, :-1] / (scale[:, None] * scale)
+        shape = torch.where(frame.alive[0][:, None] & frame.alive[0], shape, 0.0)
+        system = replace(frame, shape=shape[None])
+        weakest = self.ridge * (1 + 100 * self.typical / scale.square())
+        weakest = weakest + _NOISE_MARGIN * (2 / n_frames) ** 0.5 * noise / scale.square()
+        weakest[:2] = 0.0
+        solved = system.solve(weakest[None])
+        for _ in range(ROUNDS):
+            seen_residual = solved["residual"] + (solved["b"][0].square() * noise).sum()
+            if float(seen_residual / system.variance.clamp_min(1e-300)) < EXACT:
+                break
+            square = _square(solved) if size is None else size * float(solved["b"][0, 0]) ** 2
+            penalty = weakest + float(seen_residual) / (n_frames * square) / scale.square()
+            penalty[:2] = 0.0
+            solved = system.solve(penalty[None])
+        return solved | {"unbiased": torch.full_like(solved["error"], torch.inf)}
+
+    def typical_square(self, shared: list[_Shared]) -> float | None:
+        """Mean square of the weights times time constants that the data decide."""
+        total, count = 0.0, 0
+        for each in shared:
+            found = self.again(each).solved
+            decided = found["resolution"][0, 2:] > _DECIDED
+            weight = found["b"][0, 2:] / found["b"][0, 0]
+            total, count = (
+                total + float(weight[decided].square().sum()),
+                count + int(decided.sum()),
+            )
+        return total / count if total > 0 else None
+
+    def write(self, shared: _Shared, size: float | None, found: dict[str, Tensor]) -> None:
+        """Writes what neurons share into the columns of the rows."""
+        shared = self.again(shared, size=size)
+        means = torch.zeros(shared.solved["b"].shape[1] + 1, dtype=torch.float64)
+        count = torch.zeros_like(means)
+        for part, at in zip(shared.parts, shared.columns, strict=True):
+            means.index_put_((at,), part.means, accumulate=True)
+            count.index_put_((at,), torch.ones_like(part.means), accumulate=True)
+        means = (means / count.clamp_min(1))[:-1]
+        target = torch.cat([part.target for part in shared.parts]).mean()[None]
+        n_frames = self.sums.n_frames / float(shared.weight.square().sum())
+        values = constants(shared.solved, means[None], target, n_frames)
+        for name in ("leak", "gain", "leak_error", "rest_error"):
+            found[name][shared.neurons] = values[name]
+        found["drive"][shared.neurons] = shared.middle
+        found["residual"][shared.neurons] = shared.residual
+        for part, columns in zip(shared.parts, shared.columns, strict=True):
+            real = part.edges >= 0
+            for name in ("weight", "weight_error", "resolution", "leak_share", "drive_share"):
+                found[name][part.edges[real]] = values[name][0][columns[:, 2:][real] - 2]
+
+
+def _columns(part: _Part, groups: Tensor, taps: Tensor) -> Int[Tensor, "b P"]:
+    """Which shared column each column of some neurons is; padding: one behind the last."""
+    real = part.edges >= 0
+    tap = torch.searchsorted(taps, groups[part.edges.clamp_min(0)])
+    tap = torch.where(real, tap, len(taps))
+    first = torch.arange(2).expand(len(tap), 2)
+    return torch.cat([first, 2 + tap], dim=1)
+
+
+def _square(solved: dict[str, Tensor]) -> float:
+    """Mean square of weights, from the resolved part of them (MacKay 1992)."""
+    square = float(solved["b"][0, 2:].square().sum())
+    return max(square / max(float(solved["resolution"][0, 2:].sum()), 0.5), 1e-30)
+
+
+def _split(pool: _Pool, labels: Int[np.ndarray, " N"], seed: int) -> Int[np.ndarray, " N"]:
+    """Splits clusters where that explains most of what sharing costs."""
+    groups = torch.as_tensor(_groups(pool.sums.graph, labels))
+    labels, following = labels.copy(), int(labels.max()) + 1
+    for own in list(_members(labels)):
+        if len(own) < 2 * _FEW:
+            continue
+        one = pool.solve(own, groups)
+        at = one.neurons.numpy()
+        whole, least = _log(one.cost, pool, at), _log(pool.rows.residual[at], pool, at)
+        if whole - least < _WORTH * len(own):
+            continue
+        best, chosen = _EXPLAINED - _MORE, None
+        for pieces in _pieces(pool.rows, at, one, seed):
+            cost = 0.0
+            for piece in range(int(pieces.max()) + 1):
+                found = pool.solve(at[pieces == piece], groups)
+                cost += _log(found.cost, pool, found.neurons.numpy())
+            explained = (whole - cost) / (whole - least)
+            if explained > best + _MORE:
+                best, chosen = explained, pieces
+        if chosen is not None:
+            for piece in range(1, int(chosen.max()) + 1):
+                labels[at[chosen == piece]] = following
+                following += 1
+    return labels
+
+
+def _log(cost: Float[Tensor, " B"], pool: _Pool, at: Int[np.ndarray, " B"]) -> float:
+    return float((cost + _FLOOR * pool.rows.variance[at]).clamp_min(1e-300).log().sum())
+
+
+def _pieces(
+    rows: SparseRows, at: Int[np.ndarray, " B"], one: _Shared, seed: int
+) -> Iterator[Int[np.ndarray, " B"]]:
+    """Ways to split a cluster, by its neurons' own constants."""
+    leak = torch.where(rows.leak > 0, rows.leak, 1.0)[at].numpy()
+    columns = [1 / leak, rows.drive[at].numpy() / leak, one.drive.numpy()]
+    features = np.column_stack([_tamed(column) for column in columns])
+    for count in range(2, _MOST_PARTS + 1):
+        try:
+            _, found = kmeans2(
+                features, count, minit="++", rng=np.random.default_rng(seed), missing="raise"
+            )
+        except ClusterError:
+            return
+        if np.bincount(found, minlength=count).min() >= _FEW:
+            yield found
+
+
+def _sharing(
+    pool: _Pool, groups: Int[Tensor, " E"], own: Int[np.ndarray, " B"], tolerance: float
+) -> _Shared | None:
+    """What neurons share, unless it leaves much unexplained that their own constants explain."""
+    if len(own) < _FEW:
+        return None
+    shared = pool.solve(own, groups)
+    at = shared.neurons
+    more = (shared.residual - pool.rows.residual[at]) / pool.rows.variance[at].clamp_min(1e-300)
+    return shared if float(more.median()) <= tolerance else None
+
+
+def _members(labels: Int[np.ndarray, " N"]) -> Iterator[Int[np.ndarray, " B"]]:
+    order = np.argsort(labels, kind="stable")
+    yield from np.split(order, np.cumsum(np.bincount(labels))[:-1])
 
 
 def _groups(graph: Graph, labels: Int[np.ndarray, " N"]) -> Int[np.ndarray, " E"]:
-    """Number of the group of each edge: its two clusters, and its distance where that is known."""
+    """Number of the group of each edge: its two clusters, and its distance on the lattice."""
     keys = [labels[graph.pre], labels[graph.post]]
-    if graph.u is not None and graph.v is not None:
-        keys += [at[graph.post] - at[graph.pre] for at in (graph.u, graph.v)]
+    keys += [at[graph.post] - at[graph.pre] for at in (graph.u, graph.v) if at is not None]
     return np.unique(np.column_stack(keys), axis=0, return_inverse=True)[1].reshape(-1)
 
 
-def _own_square(rows: SparseRows, graph: Graph) -> Float[np.ndarray, " N"]:
-    """Mean square of a receiver's weights, from the resolved part of them (MacKay 1992)."""
-    sums = [
-        np.bincount(graph.post, weights=values.numpy(), minlength=graph.n_neurons)
-        for values in (rows.weight.square(), rows.resolution)
-    ]
-    return np.maximum(sums[0] / np.maximum(sums[1], 0.5), 1e-30)
-
-
 def _tamed(column: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
-    """Centred by the median, in units of the middle half's range, cut at ten of them."""
+    """Centred by the median, in units of the middle half's range, cut at ten of them: neurons of
+    which little is known have wild constants, which shall not set the scale.
+    """
     low, middle, high = np.quantile(column, [0.25, 0.5, 0.75])
     spread = (high - low) or column.std() or 1.0
     return np.clip((column - middle) / spread, -10, 10)
-
-
-def _positive(leak: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
-    """Leaks as scales: one that is zero or below is an unstable neuron, not a scale."""
-    return torch.where(leak > 0, leak, 1.0)
-
-
-@torch.no_grad()
-def _error(model: AffineGNN, held_out: Frames) -> float:
-    """Mean over neurons of the residual's share of the rate's variance."""
-    x, y, external = (
-        each.T.cpu().contiguous() for each in (held_out.x, held_out.y, held_out.external)
-    )
-    wrong = (model(x, external) - y).double().square().mean(0)
-    variance = y.double().var(0, correction=0).clamp_min(1e-20)
-    return float((wrong / variance).clamp(max=1e3).mean())

@@ -6,9 +6,8 @@ For a fixed transfer function g the rate of receiver i is linear in what is unkn
 
 .. math:: \dot v_i = b_i - \lambda_i v_i + \gamma_i I_i + \sum_{e \to i} w_e\, g(v_{j(e)}),
 
-some tens of numbers, so all receivers are solved side by side: those of similar in-degree are
-padded to one size, and their Gram matrices are summed over blocks of frames. Nothing larger than a
-block of activity and the Gram matrices is held.
+some tens of numbers, so all receivers are solved side by side from sums over blocks of frames,
+:mod:`neuralgnn.train.varpro.sparse_sums`.
 
 Columns are centred, which solves for b, and scaled to unit variance. The ridge lies on messages
 alone. A neuron that never falls below threshold and has a connection to itself has two equal
@@ -17,45 +16,45 @@ would split it and drag every other weight of the neuron along. A second, smalle
 to the mean variance of all messages: g is known to some digits only, so a sender that never fires
 has a column of rounding errors, which the first ridge would take at face value.
 
-Measurement noise n of known standard deviation s, in the activity and by its finite difference
-in the target, adds :math:`s^2` to the variance of the leak's column, :math:`s^2 \overline{g'^2}`
-to that of a message, and :math:`-s^2/dt` to the product of leak and target; that is taken away
-(Fuller 1987, chapter 1), with g' the slope of g over one standard deviation of the noise.
-
 Where the residual is noise, a third ridge is the Bayesian one: residual variance over the mean
 square of the receiver's weights, which is estimated alongside (MacKay 1992).
 """
 
-__all__ = ["Frames", "Measurement", "SparseRows", "SparseSums", "solve_sparse_rows", "sum_frames"]
+__all__ = [
+    "EXACT",
+    "ROUNDS",
+    "SparseRows",
+    "SparseSums",
+    "System",
+    "constants",
+    "solve_sparse_rows",
+    "sum_frames",
+]
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from neuralgnn.data.graph import Graph
+from neuralgnn.train.varpro.sparse_sums import (
+    Frames,
+    Measurement,
+    Shift,
+    Slopes,
+    Sums,
+    batches_of,
+)
 
-_GATHER_BYTES = 1 << 27
 _DEAD = 1e-20  # variance of a column, relative to the activity's, that carries nothing
 _TINY = 1e-13
-_ROUNDS = 12  # of the expected square of a receiver's weights
-_EXACT = 1e-7  # residual over variance below which there is no noise to speak of
+ROUNDS = 12  # of the expected square of a receiver's weights
+EXACT = 1e-7  # residual over variance below which there is no noise to speak of
 _MOST_NOISE = 0.7  # share of a column's variance that may be measurement noise
 _LEAST_EIGENVALUE = 0.03  # of columns of unit variance from which noise was taken away
 _BLUR = 100.0  # ridge relative to the mean variance of messages, in units of the other ridge
-
-
-@dataclass(frozen=True)
-class Frames:
-    """A block of frames, time last."""
-
-    x: Float[Tensor, "N T"]
-    y: Float[Tensor, "N T"]
-    external: Float[Tensor, "N T"]
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ def sum_frames(
     graph: Graph,
     transfer: Callable[[Tensor], Tensor],
     *,
-    measurement: "Measurement | None" = None,
+    measurement: Measurement | None = None,
 ) -> "SparseSums":
     """Sums what all receivers' least squares need over the frames, block by block.
 
@@ -126,16 +125,16 @@ def sum_frames(
     Raises:
         ValueError: If there are not more frames than unknowns of the largest row.
     """
-    batches = list(_batches(graph))
-    sums: list[_Sums] = []
-    shift: _Shift | None = None
+    batches = list(batches_of(graph))
+    sums: list[Sums] = []
+    shift: Shift | None = None
     n_frames = 0
-    slopes = _Slopes(measurement)
+    slopes = Slopes(measurement)
     for block in blocks:
         sent = transfer(block.x.double())
         if shift is None:
-            shift = _Shift.of(block, sent)
-            sums = [_Sums(batch.to(sent.device)) for batch in batches]
+            shift = Shift.of(block, sent)
+            sums = [Sums(batch.to(sent.device)) for batch in batches]
         columns = shift.columns(block, sent)
         for each in sums:
             each.add(*columns)
@@ -149,7 +148,7 @@ def sum_frames(
         )
     if measurement is not None:
         for each in sums:
-            each.take_away(measurement, slopes, n_frames)
+            each.find_noise(measurement, slopes, n_frames)
     return SparseSums(graph, sums, shift, n_frames)
 
 
@@ -158,287 +157,124 @@ class SparseSums:
     """Products of columns summed over frames: enough to solve again with another prior."""
 
     graph: Graph
-    batches: "list[_Sums]"
-    shift: "_Shift"
+    batches: list[Sums]
+    shift: Shift
     n_frames: int
 
-    def solve(
-        self,
-        *,
-        ridge: float,
-        centre: Float[Tensor, " E"] | None = None,
-        ridge_weight: Float[Tensor, " E"] | None = None,
-    ) -> SparseRows:
+    def solve(self, *, ridge: float, take_noise: bool = True) -> SparseRows:
         """Solves every receiver.
 
         Args:
             ridge: Ridge on messages, relative to a column of unit variance.
-            centre: What the ridge draws each weight to; None: zero.
-            ridge_weight: Precision of that prior on each weight, residual variance over
-                ``n_frames`` and the prior's variance; in place of the estimated one.
+            take_noise: Whether measurement noise that is known is taken away.
         """
-        return _collect(
-            self.batches, self.shift, self.graph, self.n_frames, ridge, centre, ridge_weight
-        )
+        stacked = self.shift.stacked
+        floor, typical = self.dead_variance, self.mean_message_variance
+        graph = self.graph
+        found = {name: stacked.new_zeros(graph.n_neurons) for name in _PER_NEURON}
+        found |= {name: stacked.new_zeros(graph.n_edges) for name in _PER_EDGE}
+        for each in self.batches:
+            batch = each.batch
+            at = batch.edges >= 0
+            most = _MOST_NOISE if take_noise and each.noise is not None else 0.0
+            system = {"floor": floor, "typical": typical, "most_noise": most}
+            solved = _solve(each, self.n_frames, ridge=ridge, **system)
+            means = stacked[batch.columns] + solved["mean"]
+            target = self.shift.y[batch.receivers] + solved["target_mean"]
+            values = constants(solved, means, target, self.n_frames)
+            for name in _PER_NEURON:
+                found[name][batch.receivers] = values[name]
+            for name in _PER_EDGE:
+                found[name][batch.edges[at]] = values[name][at]
+        rows = {name: value.cpu() for name, value in found.items()}
+        return SparseRows(**rows, n_frames=self.n_frames)
+
+    @property
+    def dead_variance(self) -> float:
+        """Variance of a column below which it carries nothing."""
+        total = float(sum(each.gram[:, 0, 0].sum() for each in self.batches))
+        return _DEAD * total / (self.n_frames * self.graph.n_neurons)
+
+    @property
+    def mean_message_variance(self) -> float:
+        """Mean over all edges."""
+        total, count = 0.0, 0
+        for each in self.batches:
+            real = each.batch.edges >= 0
+            square = each.gram.diagonal(dim1=1, dim2=2)[:, 2:-1] / self.n_frames
+            square = square - (each.total[:, 2:-1] / self.n_frames).square()
+            total, count = total + float(square[real].sum()), count + int(real.sum())
+        return total / max(count, 1)
 
 
-@dataclass(frozen=True)
-class _Batch:
-    """Receivers padded to one number of columns: leak, external input, messages."""
-
-    receivers: Int[Tensor, " B"]
-    edges: Int[Tensor, "B K"]  # -1: padding
-    columns: Int[Tensor, "B P"]  # rows of the stacked columns; the last one is zero
-
-    def to(self, device: torch.device) -> "_Batch":
-        return _Batch(*(each.to(device) for each in (self.receivers, self.edges, self.columns)))
-
-
-@dataclass(frozen=True)
-class _Shift:
-    """About the mean of each column; subtracted early, sums of squares keep their digits."""
-
-    x: Tensor
-    y: Tensor
-    external: Tensor
-    sent: Tensor
-
-    @classmethod
-    def of(cls, block: Frames, sent: Tensor) -> "_Shift":
-        rows = (block.x, block.y, block.external)
-        x, y, external = (row.double().mean(1) for row in rows)
-        return cls(x, y, external, sent.mean(1))
-
-    def columns(self, block: Frames, sent: Tensor) -> tuple[Tensor, Tensor]:
-        """Columns ``(3 N + 1, T)``: activity, external input, messages, zero; targets (N, T)."""
-        stacked = torch.cat(
-            [
-                block.x.double() - self.x[:, None],
-                block.external.double() - self.external[:, None],
-                sent - self.sent[:, None],
-                sent.new_zeros(1, sent.shape[1]),
-            ]
-        )
-        return stacked, block.y.double() - self.y[:, None]
+_PER_NEURON = ("drive", "leak", "gain", "leak_error", "rest_error", "residual", "variance")
+_PER_EDGE = (
+    "weight",
+    "weight_error",
+    "unbiased_error",
+    "resolution",
+    "leak_share",
+    "drive_share",
+)
 
 
-def _batches(graph: Graph, *, most: int = 512) -> Iterator[_Batch]:
-    """Receivers in order of their in-degree, cut where padding would cost more than a tenth."""
-    degree = np.diff(graph.indptr)
-    order = np.argsort(degree, kind="stable")
-    start = 0
-    while start < len(order):
-        stop = start + 1
-        least = degree[order[start]]
-        while stop < min(start + most, len(order)) and degree[order[stop]] <= 1.1 * least + 2:
-            stop += 1
-        yield _batch(graph, order[start:stop], int(degree[order[stop - 1]]))
-        start = stop
+def constants(
+    solved: dict[str, Tensor],
+    means: Float[Tensor, "B P"],
+    target: Float[Tensor, " B"],
+    n_frames: float,
+) -> dict[str, Tensor]:
+    """What a solved system says of receivers and edges, by the names of :class:`SparseRows`.
 
-
-def _batch(graph: Graph, receivers: np.ndarray, width: int) -> _Batch:
-    n = graph.n_neurons
-    edges = np.full((len(receivers), width), -1)
-    for row, receiver in enumerate(receivers):
-        own = graph.in_edges(int(receiver))
-        edges[row, : len(own)] = own
-    senders = np.where(edges >= 0, 2 * n + graph.pre[edges], 3 * n) if width else edges
-    columns = np.column_stack([receivers, n + receivers, senders])
-    return _Batch(torch.as_tensor(receivers), torch.as_tensor(edges), torch.as_tensor(columns))
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """Noise of the recording.
-
-    Attributes:
-        std: Its standard deviation s [activity].
-        dt: Time between frames [time unit].
+    Args:
+        solved: Coefficients, from :meth:`System.solve`.
+        means: Of the columns.
+        target: Mean rate.
+        n_frames: Frames that the solution rests on.
     """
-
-    std: float
-    dt: float
-
-
-class _Slopes:
-    """Mean slope of g, and of its square, at every neuron's activity."""
-
-    def __init__(self, measurement: Measurement | None) -> None:
-        self.measurement = measurement
-        self.first = self.second = torch.zeros(0)
-
-    def add(self, block: Frames, transfer: Callable[[Tensor], Tensor]) -> None:
-        if self.measurement is None:
-            return
-        x, std = block.x.double(), self.measurement.std
-        slope = (transfer(x + std) - transfer(x - std)) / (2 * std)
-        if not len(self.first):
-            self.first = self.second = slope.new_zeros(len(x))
-        self.first, self.second = self.first + slope.sum(1), self.second + slope.square().sum(1)
-
-
-class _Sums:
-    """Products of the columns of a batch's receivers, summed over frames."""
-
-    def __init__(self, batch: _Batch) -> None:
-        n_receivers, n_columns = batch.columns.shape
-        self.batch = batch
-        zeros = partial(torch.zeros, dtype=torch.float64, device=batch.columns.device)
-        # One more column: the target.
-        self.gram = zeros(n_receivers, n_columns + 1, n_columns + 1)
-        self.total = zeros(n_receivers, n_columns + 1)
-        self.is_corrected = False
-
-    def add(self, columns: Tensor, targets: Tensor) -> None:
-        n_receivers, n_columns = self.batch.columns.shape
-        step = max(1, _GATHER_BYTES // (8 * (n_columns + 1) * columns.shape[1]))
-        for rows in torch.arange(n_receivers).split(step):
-            own = columns[self.batch.columns[rows]]  # (b, P, T)
-            target = targets[self.batch.receivers[rows]]
-            every = torch.cat([own, target[:, None]], dim=1)
-            self.gram[rows] += every @ every.mT
-            self.total[rows] += every.sum(-1)
-
-    def take_away(self, measurement: Measurement, slopes: _Slopes, n_frames: int) -> None:
-        """Subtracts what measurement noise adds.
-
-        A column that is mostly noise stays as it is: what would be left of it could be anything,
-        zero included.
-        """
-        self.is_corrected = True
-        batch, square = self.batch, measurement.std**2
-        n_neurons = len(slopes.first)
-        message = batch.columns[:, 2:]
-        real = batch.edges >= 0
-        sender = torch.where(real, message - 2 * n_neurons, 0)
-        added = torch.zeros_like(self.total)  # to each sum of squares
-        added[:, 0] = n_frames * square
-        added[:, 2:-1] = torch.where(real, slopes.second[sender] * square, 0.0)
-        diagonal = self.gram.diagonal(dim1=1, dim2=2)
-        variance = (diagonal - self.total.square() / n_frames).clamp_min(0)
-        share = (added <= _MOST_NOISE * variance).double()
-        diagonal -= share * added  # a view: the Gram matrix changes
-        # The noise of a receiver is in its leak, in its target and in its message to itself.
-        loop = real & (sender == batch.receivers[:, None])
-        both = torch.where(loop, slopes.first[sender] * square, 0.0)
-        both *= share[:, :1] * share[:, 2:-1]
-        self.gram[:, 0, 2:-1] -= both
-        self.gram[:, 2:-1, 0] -= both
-        self.gram[:, :-1, -1] += torch.cat(
-            [(share * added)[:, :1], torch.zeros_like(both[:, :1]), both], dim=1
-        ) / measurement.dt  # fmt: skip
-        self.gram[:, -1, :-1] = self.gram[:, :-1, -1]
-
-
-def _collect(
-    sums: list[_Sums],
-    shift: _Shift,
-    graph: Graph,
-    n_frames: int,
-    ridge: float,
-    centre: Tensor | None,
-    ridge_weight: Tensor | None,
-) -> SparseRows:
-    per_neuron = ("drive", "leak", "gain", "leak_error", "rest_error", "residual", "variance")
-    per_edge = {
-        "weight": "b",
-        "weight_error": "error",
-        "unbiased_error": "unbiased",
-        "resolution": "resolution",
-        "leak_share": "leak_share",
-        "drive_share": "drive_share",
+    drive = target - (solved["b"] * means).sum(1)
+    leak = -solved["b"][:, 0]
+    to_leak = torch.zeros_like(means)
+    to_leak[:, 0] = 1.0
+    per_column = {
+        "weight": solved["b"],
+        "weight_error": solved["error"],
+        "unbiased_error": solved["unbiased"],
+        "resolution": solved["resolution"],
+        "leak_share": _taken_over(solved, to_leak),
+        "drive_share": _taken_over(solved, means),
     }
-    found = {name: shift.x.new_zeros(graph.n_neurons) for name in per_neuron}
-    found |= {name: shift.x.new_zeros(graph.n_edges) for name in per_edge}
-    stacked = torch.cat([shift.x, shift.external, shift.sent, shift.sent.new_zeros(1)])
-    floor = (
-        _DEAD
-        * float(sum(each.gram[:, 0, 0].sum() for each in sums))
-        / (n_frames * graph.n_neurons)
-    )
-    typical = _mean_message_variance(sums, n_frames)
-    for each in sums:
-        batch = each.batch
-        at = batch.edges >= 0
-        prior = _prior(batch, at, centre, ridge_weight)
-        solved = _solve(each, n_frames, ridge=ridge, floor=floor, typical=typical, prior=prior)
-        means = stacked[batch.columns] + solved["mean"]
-        drive = shift.y[batch.receivers] + solved["target_mean"] - (solved["b"] * means).sum(1)
-        leak = -solved["b"][:, 0]
-        to_leak = torch.zeros_like(means)
-        to_leak[:, 0] = 1.0
-        solved |= {
-            "leak_share": _taken_over(solved, to_leak),
-            "drive_share": _taken_over(solved, means),
-        }
-        values = {
-            "drive": drive,
-            "leak": leak,
-            "gain": torch.where(solved["alive"][:, 1], solved["b"][:, 1], torch.nan),
-            "leak_error": solved["error"][:, 0],
-            "rest_error": _rest_error(solved, means, drive, leak, n_frames),
-            "residual": solved["residual"],
-            "variance": solved["variance"],
-        }
-        for name, value in values.items():
-            found[name][batch.receivers] = value
-        for name, key in per_edge.items():
-            found[name][batch.edges[at]] = solved[key][:, 2:][at]
-    return SparseRows(**{name: value.cpu() for name, value in found.items()}, n_frames=n_frames)
-
-
-def _prior(
-    batch: _Batch, at: Tensor, centre: Tensor | None, ridge_weight: Tensor | None
-) -> tuple[Tensor, Tensor] | None:
-    """Centres and precisions of the columns' coefficients; none on leak and external input."""
-    if centre is None or ridge_weight is None:
-        return None
-    both = []
-    for values, outside in ((centre, 0.0), (ridge_weight, 1.0)):
-        padded = torch.full_like(batch.columns, outside, dtype=torch.float64)
-        padded[:, :2] = 0.0
-        padded[:, 2:][at] = values.double().to(padded.device)[batch.edges[at]]
-        both.append(padded)
-    return both[0], both[1]
+    return {name: value[:, 2:] for name, value in per_column.items()} | {
+        "drive": drive,
+        "leak": leak,
+        "gain": torch.where(solved["alive"][:, 1], solved["b"][:, 1], torch.nan),
+        "leak_error": solved["error"][:, 0],
+        "rest_error": _rest_error(solved, means, drive, leak, n_frames),
+        "residual": solved["residual"],
+        "variance": solved["variance"],
+    }
 
 
 def _solve(
-    sums: _Sums,
-    n_frames: int,
-    *,
-    ridge: float,
-    floor: float,
-    typical: float,
-    prior: tuple[Tensor, Tensor] | None,
+    sums: Sums, n_frames: int, *, ridge: float, floor: float, typical: float, most_noise: float
 ) -> dict[str, Tensor]:
     """Coefficients of centred columns, with their errors; all of one batch."""
-    mean = sums.total / n_frames
-    covariance = sums.gram / n_frames - mean[:, :, None] * mean[:, None, :]
-    gram, moment = covariance[:, :-1, :-1], covariance[:, :-1, -1]
-    variance = covariance[:, -1, -1].clamp_min(0)
-    diagonal = gram.diagonal(dim1=1, dim2=2)
-    alive = diagonal > floor
-    scale = torch.where(alive, diagonal, 1.0).sqrt()
-    shape = gram / (scale[:, :, None] * scale[:, None, :])
-    shape = torch.where(alive[:, :, None] & alive[:, None, :], shape, 0.0)
-    if sums.is_corrected:
-        shape = _with_positive_eigenvalues(shape)
-    centre, precision = prior or (torch.zeros_like(diagonal), torch.zeros_like(diagonal))
-    weakest = ridge * (1 + _BLUR * typical / scale.square())
+    mean, covariance = sums.moments(n_frames, most_noise=most_noise)
+    system = System.of(covariance, floor=floor, n_frames=n_frames)
+    if most_noise:
+        system = replace(system, shape=_with_positive_eigenvalues(system.shape))
+    weakest = ridge * (1 + _BLUR * typical / system.scale.square())
     weakest[:, :2] = 0.0
     message = sums.batch.edges >= 0
-    system = _System(shape, moment / scale, scale, alive, variance, n_frames)
-    penalty = weakest if prior is None else torch.maximum(weakest, precision / scale.square())
-    solved = system.solve(penalty, centre)
-    if prior is None:
-        for _ in range(_ROUNDS):
-            if float((solved["residual"] / variance.clamp_min(1e-300)).max()) < _EXACT:
-                break
-            expected = _expected_square(solved, message)
-            noise = solved["residual"] / (n_frames * expected)
-            penalty = weakest + noise[:, None] / scale.square()
-            penalty[:, :2] = 0.0
-            solved = system.solve(penalty, centre)
+    solved = system.solve(weakest)
+    for _ in range(ROUNDS):
+        if float((solved["residual"] / system.variance.clamp_min(1e-300)).max()) < EXACT:
+            break
+        expected = _expected_square(solved, message)
+        noise = solved["residual"] / (n_frames * expected)
+        penalty = weakest + noise[:, None] / system.scale.square()
+        penalty[:, :2] = 0.0
+        solved = system.solve(penalty)
     unbiased = system.unbiased_error(solved["residual"])
     return solved | {"unbiased": unbiased, "mean": mean[:, :-1], "target_mean": mean[:, -1]}
 
@@ -455,25 +291,34 @@ def _with_positive_eigenvalues(shape: Float[Tensor, "B P P"]) -> Float[Tensor, "
 
 
 @dataclass(frozen=True)
-class _System:
+class System:
     """Normal equations of a batch in columns of unit variance."""
 
     shape: Float[Tensor, "B P P"]
     moment: Float[Tensor, "B P"]
     scale: Float[Tensor, "B P"]
-    alive: Float[Tensor, "B P"]
+    alive: Bool[Tensor, "B P"]
     variance: Float[Tensor, " B"]
-    n_frames: int
+    n_frames: float
 
-    def solve(
-        self, penalty: Float[Tensor, "B P"], centre: Float[Tensor, "B P"]
-    ) -> dict[str, Tensor]:
-        """Coefficients with their errors, for a ridge and what it draws them to."""
+    @classmethod
+    def of(cls, covariance: Float[Tensor, "B Q Q"], *, floor: float, n_frames: float) -> "System":
+        """From covariances of columns and target; columns below ``floor`` carry nothing."""
+        gram, moment = covariance[:, :-1, :-1], covariance[:, :-1, -1]
+        diagonal = gram.diagonal(dim1=1, dim2=2)
+        alive = diagonal > floor
+        scale = torch.where(alive, diagonal, 1.0).sqrt()
+        shape = gram / (scale[:, :, None] * scale[:, None, :])
+        shape = torch.where(alive[:, :, None] & alive[:, None, :], shape, 0.0)
+        variance = covariance[:, -1, -1].clamp_min(0)
+        return cls(shape, moment / scale, scale, alive, variance, n_frames)
+
+    def solve(self, penalty: Float[Tensor, "B P"]) -> dict[str, Tensor]:
+        """Coefficients with their errors, for a ridge; columns that carry nothing get zero."""
         alive, scale = self.alive, self.scale
-        # Columns without variance say nothing: they keep the prior's centre.
         dead = torch.where(alive, 0.0, 1.0)
         system = self.shape + torch.diag_embed(torch.where(alive, penalty + _TINY, dead))
-        right = torch.where(alive, self.moment + penalty * centre * scale, centre * scale)
+        right = torch.where(alive, self.moment, 0.0)
         inverse = torch.linalg.inv(system)
         scaled = (inverse @ right[:, :, None])[:, :, 0]
         explained = 2 * (scaled * self.moment * alive).sum(1)
@@ -513,28 +358,18 @@ def _expected_square(solved: dict[str, Tensor], message: Tensor) -> Float[Tensor
     return (square / resolved.clamp_min(0.5)).clamp_min(1e-30)
 
 
-def _mean_message_variance(sums: list[_Sums], n_frames: int) -> float:
-    total, count = 0.0, 0
-    for each in sums:
-        real = each.batch.edges >= 0
-        square = each.gram.diagonal(dim1=1, dim2=2)[:, 2:-1] / n_frames
-        square = square - (each.total[:, 2:-1] / n_frames).square()
-        total, count = total + float(square[real].sum()), count + int(real.sum())
-    return total / max(count, 1)
-
-
 def _taken_over(solved: dict[str, Tensor], direction: Float[Tensor, "B P"]) -> Tensor:
     r"""How far minus ``direction`` times the coefficients is off per unit of each undecided one.
 
-    Without noise the coefficients are :math:`b - S^{-1} P (b - c)`, with S the system, P the
-    precision of the prior and c its centre.
+    Without noise the coefficients are :math:`b - S^{-1} P b`, with S the system and P the
+    precision of the prior.
     """
     along = torch.where(solved["alive"], direction / solved["scale"], direction)
     return (along[:, None] @ solved["inverse"])[:, 0] * solved["prior"] * solved["scale"]
 
 
 def _rest_error(
-    solved: dict[str, Tensor], means: Tensor, drive: Tensor, leak: Tensor, n_frames: int
+    solved: dict[str, Tensor], means: Tensor, drive: Tensor, leak: Tensor, n_frames: float
 ) -> Tensor:
     """Of the voltage at which nothing changes: that of the mean, and of all slopes from there."""
     direction = means.clone()

@@ -21,7 +21,7 @@ from neuralgnn.data.provenance import code_digest
 from neuralgnn.models import AffineGNN, save_checkpoint
 from neuralgnn.train.progress import Progress
 from neuralgnn.train.resume import ResumePoint
-from neuralgnn.train.varpro.alike import draw_alike
+from neuralgnn.train.varpro.alike import share_alike
 from neuralgnn.train.varpro.hats import Hats
 from neuralgnn.train.varpro.sparse_fit import (
     SearchProgress,
@@ -29,14 +29,9 @@ from neuralgnn.train.varpro.sparse_fit import (
     find_sparse_transfer,
     in_unit_slope,
 )
-from neuralgnn.train.varpro.sparse_rows import (
-    Frames,
-    Measurement,
-    SparseRows,
-    SparseSums,
-    sum_frames,
-)
+from neuralgnn.train.varpro.sparse_rows import SparseRows, SparseSums, sum_frames
 from neuralgnn.train.varpro.sparse_search import CurveState, SparseSearchData
+from neuralgnn.train.varpro.sparse_sums import Frames, Measurement
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +71,8 @@ def run_graph_varpro(
         ``n_steps``, ``checkpoints`` (file and step of each) and numbers of the fit.
 
     Raises:
-        ValueError: If the recording has no graph, is too short, or no transfer function is found.
+        ValueError: If the recording has no graph, or none with places where like neurons are to
+            share, is too short, or no transfer function is found.
     """
     trainer = config.trainer
     assert isinstance(trainer, GraphVarproConfig)
@@ -85,6 +81,11 @@ def run_graph_varpro(
         raise ValueError(
             f"{recording.path} has no graph, which trainer.kind = 'varpro_graph' fits on; use "
             "'varpro', or import the recording with its edges"
+        )
+    if trainer.alike is not None and (graph.u is None or graph.v is None):
+        raise ValueError(
+            f"{recording.path}: trainer.alike tells types by how far edges reach on the lattice, "
+            "and neurons have no u and v: import the graph with them, or set alike to null"
         )
     settings = config.model_dump(mode="json", exclude=set(FitConfig.HOW_IT_RUNS))
     code = code_digest("neuralgnn.models", "neuralgnn.train")
@@ -99,7 +100,7 @@ def run_graph_varpro(
     found = _search(trainer, graph, fitted, tested, store, seed=seed, progress=progress)
     frames = _solve_frames(train_frames, trainer)
     sums = _sum(trainer, graph, load, frames, found, dt=recording.dt, progress=progress)
-    rows, model, numbers = _solve(trainer, graph, sums, found, tested, seed=seed)
+    rows, model, numbers = _solve(trainer, graph, sums, found, seed=seed)
     step = len(store.history)
     record = provenance(
         config.model_dump(mode="json"), stamp=False, recording=recording.digest, seed=seed
@@ -200,32 +201,20 @@ def _sum(
 
 
 def _solve(
-    trainer: GraphVarproConfig,
-    graph: Graph,
-    sums: SparseSums,
-    found: _Transfer,
-    tested: Frames,
-    *,
-    seed: int,
+    trainer: GraphVarproConfig, graph: Graph, sums: SparseSums, found: _Transfer, *, seed: int
 ) -> tuple[SparseRows, AffineGNN, dict[str, Any]]:
-    """Every neuron's row, the model that they make, and what drawing like pairs together says."""
-
-    def model_of(rows: SparseRows) -> AffineGNN:
-        return affine_model(rows, found.hats, found.values, graph)
-
-    rows = sums.solve(ridge=trainer.ridge)
-    if trainer.alike is None:
-        return rows, model_of(rows), {}
-    return draw_alike(
-        sums,
-        rows,
-        model_of,
-        tested,
-        ridge=trainer.ridge,
-        max_clusters=trainer.alike.max_clusters,
-        n_rounds=trainer.alike.n_rounds,
-        seed=seed,
-    )
+    """Every neuron's row, the model that they make, and how many neurons share theirs."""
+    rows, numbers = sums.solve(ridge=trainer.ridge), {}
+    if trainer.alike is not None:
+        rows, numbers = share_alike(
+            sums,
+            rows,
+            ridge=trainer.ridge,
+            max_clusters=trainer.alike.max_clusters,
+            tolerance=trainer.alike.tolerance,
+            seed=seed,
+        )
+    return rows, affine_model(rows, found.hats, found.values, graph), numbers
 
 
 def _quality(rows: SparseRows, model: AffineGNN) -> dict[str, Any]:
