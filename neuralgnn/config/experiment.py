@@ -68,6 +68,7 @@ Figure = Literal[
     "fly_rollout",
     "fly_probes",
     "fly_perturbed",
+    "fly_stimulus",
     "analysis",
     "seeds",
     "summary",
