@@ -45,7 +45,7 @@ class HiddenStimulusConfig(Section):
     """Adam steps."""
     siren_batch_size: PositiveInt = 4096
     """Points of place and time per step."""
-    siren_learning_rate: PositiveFloat = 1e-3
+    siren_learning_rate: PositiveFloat = 3e-4
     """Adam learning rate; it falls along a cosine."""
 
 

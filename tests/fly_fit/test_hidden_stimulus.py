@@ -11,11 +11,19 @@ import xarray as xr
 from neuralgnn.analyse.fly import analyse_graph
 from neuralgnn.analyse.fly.stimulus import StimulusScale, in_true_scale
 from neuralgnn.config.fit import FitConfig
-from neuralgnn.data import Graph, Recording, Stimulus, open_recording, recording_from_array
+from neuralgnn.data import (
+    Graph,
+    Recording,
+    Stimulus,
+    open_recording,
+    recording_from_array,
+    write_json,
+)
 from neuralgnn.data.recording import open_truth
 from neuralgnn.models import AffineGNN, load_sparse_model
 from neuralgnn.models.hidden_stimulus import HiddenStimulus
 from neuralgnn.plot.figures import FIGURES
+from neuralgnn.train import select
 from neuralgnn.train.varpro.sparse_run import run_graph_varpro
 
 DT = 0.02
@@ -196,6 +204,20 @@ def test_values_of_the_stimulus_are_never_read(eye: Eye, fitted: Fitted, tmp_pat
     torch.testing.assert_close(found, extra, rtol=0, atol=0)
 
 
+def test_a_checkpoint_is_selected_by_the_stimulus_that_was_found(
+    eye: Eye, fitted: Fitted, tmp_path: Path
+) -> None:
+    """A true one of NaN would make its error one."""
+    folder = tmp_path / "fit"
+    blind = eye.write(tmp_path / "activity.zarr", 2000, told=np.nan)
+    fit(blind, folder)
+    (checkpoint,) = folder.glob("checkpoint_*.pt")
+    write_json(folder / "training.json", {"checkpoints": [{"file": checkpoint.name, "step": 1}]})
+    chosen = select(blind, folder, target_kind="drift", validation_fraction=0.1, device="cpu")
+
+    assert chosen["error"] < 1e-3
+
+
 def test_inputs_that_do_the_same_are_refused(eye: Eye, tmp_path: Path) -> None:
     alone = ~np.isin(eye.graph.post, eye.inputs)
     inputs = eye.types < N_INPUT_TYPES
@@ -249,7 +271,7 @@ def test_a_model_of_another_scale_is_the_same_in_the_true_one(
     assert recording.stimulation is not None
     inputs = recording.stimulation.input_neuron
     scale = StimulusScale(slope=2.0, offset=-0.7)
-    other, scaled = in_true_scale(model, extra, inputs, scale)
+    other, scaled = in_true_scale(model, extra, scale)
     x = torch.from_numpy(recording.activity(slice(0, 20)))
     found = torch.zeros_like(x)
     found[:, inputs] = torch.rand(20, len(inputs), generator=torch.Generator().manual_seed(0))

@@ -25,7 +25,7 @@ from neuralgnn.analyse.fly.weights import weights_dataset
 from neuralgnn.analyse.labels import about
 from neuralgnn.data.graph import Graph
 from neuralgnn.data.recording import Recording
-from neuralgnn.models.sparse import AffineGNN, SparseGNN
+from neuralgnn.models.sparse import SparseGNN
 
 _log = logging.getLogger(__name__)
 
@@ -88,10 +88,8 @@ def analyse_graph(
     model = model.eval()
     train, _ = recording.split(validation_fraction)
     stimulus = found_stimulus(recording, train, extra)
-    if stimulus is not None and isinstance(model, AffineGNN):
-        wiring = recording.stimulation
-        assert wiring is not None
-        model, extra = in_true_scale(model, extra, wiring.input_neuron, stimulus[0])
+    if stimulus is not None:
+        model, extra = in_true_scale(model, extra, stimulus[0])
     fast = FastModel(model, graph)
     _log.info("constants")
     ranges = voltage_range(recording, train)

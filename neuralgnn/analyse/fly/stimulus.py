@@ -28,7 +28,7 @@ from neuralgnn.analyse.labels import about
 from neuralgnn.data.recording import Recording
 from neuralgnn.data.target import target
 from neuralgnn.models.hidden_stimulus import HiddenStimulus, StimulusSiren
-from neuralgnn.models.sparse import AffineGNN
+from neuralgnn.models.sparse import AffineGNN, SparseGNN
 
 _FRAMES = 1000  # evenly spread over the training stretch
 _FIRST = 1000  # first ones, of which traces are kept
@@ -116,22 +116,19 @@ def found_stimulus(
 
 
 def in_true_scale(
-    model: AffineGNN,
-    extra: Mapping[str, Any],
-    neurons: Int[np.ndarray, " P"],
-    scale: StimulusScale,
-) -> tuple[AffineGNN, dict[str, Any]]:
+    model: SparseGNN, extra: Mapping[str, Any], scale: StimulusScale
+) -> tuple[SparseGNN, dict[str, Any]]:
     """The model that sees the true stimulus, and what its fit says of its weights.
 
     Args:
         model: The model that sees the one that was found.
-        extra: Standard errors of weights, in the scale of the model.
-        neurons: Neurons that receive it.
+        extra: ``hidden_stimulus`` and the standard errors of the checkpoint.
         scale: The line from found to true.
     """
+    assert isinstance(model, AffineGNN)  # no other trainer finds a stimulus
     model = deepcopy(model)
     seeing = torch.zeros(model.n_neurons, dtype=torch.bool)
-    seeing[torch.as_tensor(neurons)] = True
+    seeing[HiddenStimulus.of(extra["hidden_stimulus"]).neuron] = True
     into = seeing[model.post.cpu()]
     with torch.no_grad():
         drive, leak, gain = model.embedding.detach().double().T

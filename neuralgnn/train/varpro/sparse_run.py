@@ -108,9 +108,9 @@ def run_graph_varpro(
     found = _search(trainer, graph, receivers, fitted, tested, store, progress=progress)
     frames = _solve_frames(train_frames, trainer)
     stimulus: dict[str, Any] = {}
-    what: HiddenStimulus | None = None
+    driving: HiddenStimulus | None = None
     if hidden is not None:
-        what = find_stimulus(
+        driving = find_stimulus(
             recording,
             load,
             frames,
@@ -119,10 +119,10 @@ def run_graph_varpro(
             ridge=trainer.ridge,
             progress=progress,
         )
-        load = load.driven_by(what)
+        load = load.driven_by(driving)
         tested = load(_evenly(held_out_frames, _HELD_OUT_FRAMES))
         siren = fit_siren(hidden, recording, load, train_frames, seed=seed)
-        stimulus = {"hidden_stimulus": what.plain(), "stimulus_siren": siren}
+        stimulus = {"hidden_stimulus": driving.plain(), "stimulus_siren": siren}
     sums = _sum(trainer, graph, load, frames, found, dt=recording.dt, progress=progress)
     rows, model, numbers = _solve(trainer, graph, sums, found, tested, seed=seed)
     step = len(store.history)
@@ -130,10 +130,7 @@ def run_graph_varpro(
         config.model_dump(mode="json"), stamp=False, recording=recording.digest, seed=seed
     )
     name = f"checkpoint_{step:08d}.pt"
-    extra = _quality(rows, model) | stimulus
-    if what is not None:  # a weight is known no better than with the stimulus unknown
-        joint = what.resolution.float()
-        extra["resolution"][what.edge] = extra["resolution"][what.edge].minimum(joint)
+    extra = _quality(rows, model, driving) | stimulus
     save_checkpoint(out / name, model, step=step, provenance=record, extra=extra)
     _write_history(out / "history.csv", store.history)
     return {
@@ -255,13 +252,17 @@ def _solve(
     )
 
 
-def _quality(rows: SparseRows, model: AffineGNN) -> dict[str, Any]:
+def _quality(rows: SparseRows, model: AffineGNN, found: HiddenStimulus | None) -> dict[str, Any]:
     """What the solve says of itself, in the scale of the model."""
     scale = model.embedding[:, 2].detach().double()[model.post]
+    resolution = rows.resolution.float()
+    if found is not None:  # the rows take the stimulus for known
+        joint = found.resolution.float()
+        resolution[found.edge] = resolution[found.edge].minimum(joint)
     return {
         "weight_error": (rows.weight_error / scale).float(),
         "unbiased_error": (rows.unbiased_error / scale).float(),
-        "resolution": rows.resolution.float(),
+        "resolution": resolution,
         "leak_share": rows.leak_share.float(),
         "drive_share": rows.drive_share.float(),
         "leak_error": rows.leak_error.float(),
