@@ -39,13 +39,13 @@ class HiddenStimulusConfig(Section):
     """Hidden layers after the first one."""
     siren_omega_0: PositiveFloat = 30.0
     """Factor in every sine."""
-    siren_frames_per_unit: PositiveFloat = 50.0
+    siren_frames_per_unit: PositiveFloat = 25.0
     """Frames over which the network's time rises by one; its places run from -1 to 1."""
     siren_steps: PositiveInt = 3000
     """Adam steps."""
     siren_batch_size: PositiveInt = 4096
     """Points of place and time per step."""
-    siren_learning_rate: PositiveFloat = 3e-4
+    siren_learning_rate: PositiveFloat = 5e-4
     """Adam learning rate; it falls along a cosine."""
 
 

@@ -38,7 +38,9 @@ def draw_lattice(
         list(corners), array=values, cmap="gray", clim=limits, edgecolors="face", linewidths=0.2
     )
     ax.add_collection(hexagons)
-    (left, top), (right, bottom) = corners.min(axis=(0, 1)), corners.max(axis=(0, 1))
+    low, high = corners.min(axis=(0, 1)), corners.max(axis=(0, 1))
+    middle, half = (low + high) / 2, (high - low).max() / 2
+    (left, top), (right, bottom) = middle - half, middle + half
     ax.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", xticks=[], yticks=[])
     ax.set_axis_off()
     return hexagons

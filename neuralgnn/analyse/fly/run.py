@@ -119,9 +119,8 @@ def analyse_graph(
     datasets["prediction"], more = _prediction(fast, recording if test is None else test, known)
     metrics |= more
     if stimulus is not None:
-        datasets["prediction"] = datasets["prediction"].merge(
-            stimulus[1], combine_attrs="override"
-        )
+        shown = datasets["prediction"].merge(stimulus[1], combine_attrs="override")
+        datasets["prediction"] = shown.assign_attrs(stimulus[2])
         metrics |= stimulus[2]
     if ablated is not None:
         metrics |= _ablated_prediction(model, graph, *ablated)

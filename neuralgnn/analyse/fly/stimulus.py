@@ -88,7 +88,7 @@ def found_stimulus(
     shown, shown_true = _both(recording, hidden, first)
     movies = {
         "stimulus_true": (shown_true, "true stimulus"),
-        "stimulus_found": (scale(shown), "stimulus found"),
+        "stimulus_found": (scale(shown), "recovered stimulus"),
     }
     if extra.get("stimulus_siren") is not None:
         learnt = StimulusSiren.of(extra["stimulus_siren"])
@@ -105,9 +105,10 @@ def found_stimulus(
         name: (dims, values.astype(np.float32), about(title, "1"))
         for name, (values, title) in movies.items()
     }
-    for name, values in (("true", true), ("found", scale(found))):
+    pairs = {"true": ("true", true), "found": ("recovered", scale(found))}
+    for name, (word, values) in pairs.items():
         variables[f"stimulus_pair_{name}"] = (
-            "pair", values.ravel().astype(np.float32), about(f"{name} stimulus", "1")
+            "pair", values.ravel().astype(np.float32), about(f"{word} stimulus", "1")
         )  # fmt: skip
     variables |= _places(recording, hidden)
     time = recording.dt * first

@@ -60,8 +60,8 @@ def figure(data: FigureData) -> Figure:
     r2 = number(prediction, "stimulus_r2")
     true, found = (prediction[f"stimulus_pair_{name}"] for name in ("true", "found"))
     draw_against_truth(pairs, true, found, r2=r2, unit="values")
-    for ax, letter in zip((first, trace, pairs), "abc", strict=True):
-        letter_panel(ax, letter, left=10.0 if ax is not first else 14.0)
+    for ax, letter, left in zip((first, trace, pairs), "abc", (14.0, 10.0, 10.0), strict=True):
+        letter_panel(ax, letter, left=left)
     return page
 
 
@@ -105,5 +105,5 @@ def _trace(ax: Axes, prediction: xr.Dataset, movies: dict[str, np.ndarray]) -> N
         r2 = number(prediction, "stimulus_siren_r2") if label == "SIREN" else None
         name = label if r2 is None else f"{label} ({r2_equation(r2)})"
         ax.plot(time, movie[:_FRAMES, middle], label=name, **looks[label])
-    ax.set(xlim=(time[0], time[-1]), xlabel="time [s]", ylabel="luminance of one column")
+    ax.set(xlim=(time[0], time[-1]), xlabel="time [s]", ylabel="luminance")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
