@@ -25,7 +25,6 @@ problem is that of Allier, Lappalainen and Saalfeld, 2026, who train a SIREN wit
 
 __all__ = ["find_hidden_stimulus", "fit_stimulus_siren"]
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -39,8 +38,6 @@ from neuralgnn.models.hidden_stimulus import HiddenStimulus, StimulusSiren
 from neuralgnn.train.varpro.hats import Hats
 from neuralgnn.train.varpro.siren import descend
 from neuralgnn.train.varpro.sparse_rows import Frames
-
-logger = logging.getLogger(__name__)
 
 _BLUR = 100.0  # ridge relative to the mean variance of messages, in units of the other ridge
 _DEAD = 1e-20  # variance of a message, relative to the activity's, that carries nothing
@@ -74,7 +71,7 @@ def find_hidden_stimulus(
 
     Raises:
         ValueError: If a channel has one input only, or inputs that cannot be told apart, or there
-            are too few frames.
+            are no inputs or too few frames.
     """
     groups = _groups(graph, neurons, channels)
     curve = torch.as_tensor(values)
@@ -89,7 +86,7 @@ def find_hidden_stimulus(
         for each in sums:
             each.add(block, transfer)
         n_frames += block.x.shape[1]
-    most = max((2 * len(group.inputs) + len(group.sender) for group in groups), default=0)
+    most = max(2 * len(group.inputs) + len(group.sender) for group in groups)
     if n_frames <= most:
         raise ValueError(
             f"{n_frames} frames do not determine the constants of the inputs of a channel: record "
@@ -195,8 +192,10 @@ def _groups(graph: Graph, neurons: np.ndarray, channels: np.ndarray) -> list[_Gr
     """The inputs of every channel that has some.
 
     Raises:
-        ValueError: If a channel has one input only.
+        ValueError: If there is none, or a channel has one input only.
     """
+    if not len(neurons):
+        raise ValueError("no neuron receives a stimulus: leave trainer.hidden_stimulus out")
     groups = []
     for channel in np.unique(channels):
         inputs = neurons[channels == channel]
@@ -293,8 +292,8 @@ def _check_apart(group: _Group, shape: Float[Tensor, "F F"], alive: Tensor) -> N
     )  # fmt: skip
     # What is left of the rates once messages have explained what they can.
     left = rates - both @ torch.linalg.solve(messages, both.T) if messages.numel() else rates
-    least = float(torch.linalg.eigvalsh((left + left.T) / 2)[0])
-    if least < _ALIKE or not alive.all():
+    least = float(torch.linalg.eigvalsh((left + left.T) / 2)[0]) if alive.all() else 0.0
+    if least < _ALIKE:
         raise ValueError(
             f"the inputs of channel {group.channel} (neurons {', '.join(map(str, group.inputs))}) "
             f"cannot be told apart: their rates differ in one direction by {max(least, 0):.1e} of "
