@@ -67,6 +67,7 @@ Figure = Literal[
     "fly_types",
     "fly_rollout",
     "fly_probes",
+    "fly_stimulus",
     "fly_perturbed",
     "analysis",
     "seeds",

@@ -282,6 +282,20 @@ class FitConfig(Section):
                 "model has settings, but trainer.kind = 'varpro_graph' fits a model of its own, "
                 "affine in what arrives; remove the section"
             )
+        if self.trainer.kind == "varpro_graph" and self.trainer.hidden_stimulus is not None:
+            # The noise of a difference stands in regressors here, and would bend what is found.
+            if self.target.kind != "drift":
+                raise ValueError(
+                    "trainer.hidden_stimulus needs target.kind = 'drift', found "
+                    f"'{self.target.kind}': rates of change are among what it regresses on, and "
+                    "those of a difference carry the noise of the activity over dt"
+                )
+            if self.trainer.measurement_std:
+                raise ValueError(
+                    "trainer.hidden_stimulus with trainer.measurement_std = "
+                    f"{self.trainer.measurement_std:g}: noise is not taken away from rates of "
+                    "change, leave it 0"
+                )
         if self.trainer.kind == "sgd_graph":
             shape = ModelConfig(
                 embedding_dim=self.model.embedding_dim,

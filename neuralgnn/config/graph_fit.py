@@ -1,6 +1,6 @@
 """How a model on given edges is fitted."""
 
-__all__ = ["AlikeConfig", "GraphSgdConfig", "GraphVarproConfig"]
+__all__ = ["AlikeConfig", "GraphSgdConfig", "GraphVarproConfig", "HiddenStimulusConfig"]
 
 from typing import Annotated, Literal
 
@@ -22,6 +22,32 @@ class AlikeConfig(Section):
     tolerance: NonNegativeFloat = 0.05
     """Share of its rate's variance that sharing may leave unexplained of the median neuron of a
     cluster beyond what its own constants leave; a cluster above it does not share [1]."""
+
+
+class HiddenStimulusConfig(Section):
+    """The stimulus is not given: only which neurons share its channels, and where these are.
+
+    The values of every channel are solved for together with the constants of its neurons; the
+    recording's own are never read. A network of sines (SIREN) then learns the first frames of
+    what was found; nothing else depends on it.
+    """
+
+    siren_frames: NonNegativeInt = 1000
+    """Frames of the training stretch that the network learns; 0: there is no network."""
+    siren_hidden: PositiveInt = 128
+    """Width of its hidden layers."""
+    siren_layers: PositiveInt = 3
+    """Hidden layers after the first one."""
+    siren_omega_0: PositiveFloat = 30.0
+    """Factor in every sine."""
+    siren_frames_per_unit: PositiveFloat = 25.0
+    """Frames over which the network's time rises by one; its places run from -1 to 1."""
+    siren_steps: PositiveInt = 3000
+    """Adam steps."""
+    siren_batch_size: PositiveInt = 4096
+    """Points of place and time per step."""
+    siren_learning_rate: PositiveFloat = 5e-4
+    """Adam learning rate; it falls along a cosine."""
 
 
 class GraphVarproConfig(Section):
@@ -60,6 +86,9 @@ class GraphVarproConfig(Section):
     difference; 0: nothing is taken away [activity]."""
     alike: AlikeConfig | None = None
     """Whether neurons of one type share their constants; null: no."""
+    hidden_stimulus: HiddenStimulusConfig | None = None
+    """How the stimulus is found where it is not given; null: it is given. Needs the target
+    `drift` and activity without measurement noise."""
 
 
 class GraphSgdConfig(Section):

@@ -1,4 +1,6 @@
-r"""A hidden field over a grid of neurons. Axes: B frames, R C pixels, P points.
+r"""Networks of sines, and a hidden field over a grid of neurons.
+
+Axes: B frames, R C pixels, P points, I inputs.
 
 .. math:: \Omega(u, v, t) = f(u, v, t)^2
 
@@ -10,7 +12,7 @@ Source: Sitzmann et al. 2020 (arXiv:2006.09661); sizes and initialisation of the
 of Allier et al. 2026 (arXiv:2602.13325), figure 3.
 """
 
-__all__ = ["SirenField"]
+__all__ = ["Siren", "SirenField"]
 
 from itertools import pairwise
 from typing import cast
@@ -20,7 +22,43 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 
-class SirenField(nn.Module):
+class Siren(nn.Module):
+    """A network of sines of points, with one output.
+
+    Args:
+        n_inputs: Coordinates ``I`` of a point.
+        hidden: Width of the network.
+        n_layers: Hidden layers after the first one.
+        omega_0: Factor in every sine.
+        generator: Where initial parameters are drawn from; None for PyTorch's global state.
+    """
+
+    def __init__(
+        self,
+        n_inputs: int,
+        *,
+        hidden: int,
+        n_layers: int,
+        omega_0: float,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.omega_0 = omega_0
+        widths = [n_inputs] + [hidden] * (n_layers + 1) + [1]
+        self.layers = nn.ModuleList(
+            _linear(into, out, first=index == 0, omega_0=omega_0, generator=generator)
+            for index, (into, out) in enumerate(pairwise(widths))
+        )
+
+    def forward(self, points: Float[Tensor, "P I"]) -> Float[Tensor, " P"]:
+        """Value at each point."""
+        values = points
+        for layer in self.layers[:-1]:
+            values = torch.sin(self.omega_0 * layer(values))
+        return self.layers[-1](values).squeeze(-1)
+
+
+class SirenField(Siren):
     """What the messages to neurons on a grid are multiplied by, at any place and time.
 
     Args:
@@ -46,7 +84,7 @@ class SirenField(nn.Module):
         omega_0: float = 30.0,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(3, hidden=hidden, n_layers=n_layers, omega_0=omega_0, generator=generator)
         rows, columns = shape
         self.arguments = {
             "shape": [rows, columns],
@@ -56,22 +94,14 @@ class SirenField(nn.Module):
             "n_layers": n_layers,
             "omega_0": omega_0,
         }
-        self.shape, self.n_frames, self.omega_0 = (rows, columns), n_frames, omega_0
+        self.shape, self.n_frames = (rows, columns), n_frames
         self.neurons = slice(first_neuron, first_neuron + rows * columns)
-        widths = [3] + [hidden] * (n_layers + 1) + [1]
-        self.layers = nn.ModuleList(
-            _linear(into, out, first=index == 0, omega_0=omega_0, generator=generator)
-            for index, (into, out) in enumerate(pairwise(widths))
-        )
         grid = torch.cartesian_prod(torch.linspace(0, 1, rows), torch.linspace(0, 1, columns))
         self.register_buffer("points", grid, persistent=False)
 
     def forward(self, points: Float[Tensor, "P 3"]) -> Float[Tensor, " P"]:
         """Field at points (u, v, t)."""
-        values = points
-        for layer in self.layers[:-1]:
-            values = torch.sin(self.omega_0 * layer(values))
-        return self.layers[-1](values).squeeze(-1).square()
+        return super().forward(points).square()
 
     def inputs(
         self, frames: Int[Tensor, " P"] | Float[Tensor, " P"], pixels: Int[Tensor, " P"]

@@ -4,7 +4,7 @@ Both forms evaluate the transfer function once per neuron and multiply by a spar
 published code evaluates it once per edge, 32 times as often in the fly's visual system.
 """
 
-__all__ = ["AffineGNN", "GeneralGNN", "SparseGNN"]
+__all__ = ["AffineGNN", "GeneralGNN", "SparseGNN", "piecewise_linear"]
 
 import warnings
 from abc import ABC, abstractmethod
@@ -101,6 +101,15 @@ class SparseGNN(nn.Module, ABC):
         """Rate of change of every neuron, given what arrives."""
 
 
+def piecewise_linear(
+    x: Float[Tensor, "..."], knots: Float[Tensor, " C"], values: Float[Tensor, " C"]
+) -> Float[Tensor, "..."]:
+    """The curve with these values at increasing knots, going on along its last pieces."""
+    piece = torch.bucketize(x.detach(), knots[1:-1].contiguous(), right=True)
+    left, right = knots[piece], knots[piece + 1]
+    return torch.lerp(values[piece], values[piece + 1], (x - left) / (right - left))
+
+
 class AffineGNN(SparseGNN):
     r"""What neurons receive acts linearly, and so does their leak.
 
@@ -136,9 +145,7 @@ class AffineGNN(SparseGNN):
 
     def sent(self, x: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
         """The piecewise linear g, going on along its last pieces beyond the knots."""
-        piece = torch.bucketize(x.detach(), self.knots[1:-1].contiguous(), right=True)
-        left, right = self.knots[piece], self.knots[piece + 1]
-        return torch.lerp(self.values[piece], self.values[piece + 1], (x - left) / (right - left))
+        return piecewise_linear(x, self.knots, self.values)
 
     def update(
         self,

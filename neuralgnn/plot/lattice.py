@@ -1,10 +1,12 @@
-"""The eye's lattice as an animated picture: what is shown, and what cells of each column do."""
+"""The eye's lattice: one hexagon per column, as a panel, and what cells do as a moving picture."""
 
-__all__ = ["lattice_pictures"]
+__all__ = ["draw_lattice", "lattice_pictures"]
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from PIL import Image, ImageDraw, ImageFont
 
 from neuralgnn.plot.style import require_dims
@@ -12,6 +14,36 @@ from neuralgnn.plot.style import require_dims
 _SIDE = 132  # of each hexagonal field [pixel]
 _MARGIN, _HEAD, _LEFT = 10, 40, 66  # around them; above and left of them for words [pixel]
 _WHITE, _INK = 255, 40
+
+
+def draw_lattice(
+    ax: Axes,
+    u: Int[np.ndarray, " C"],
+    v: Int[np.ndarray, " C"],
+    values: Float[np.ndarray, " C"],
+    *,
+    limits: tuple[float, float],
+) -> PolyCollection:
+    """Draws one hexagon per column, black at the lower limit and white at the upper one.
+
+    Args:
+        ax: Axes, which get no ticks and no frame.
+        u: First axial coordinate of each column.
+        v: Second axial coordinate.
+        values: What is shown of it.
+        limits: Values that are black and white.
+    """
+    corners = _corners(u, v)
+    hexagons = PolyCollection(
+        list(corners), array=values, cmap="gray", clim=limits, edgecolors="face", linewidths=0.2
+    )
+    ax.add_collection(hexagons)
+    low, high = corners.min(axis=(0, 1)), corners.max(axis=(0, 1))
+    middle, half = (low + high) / 2, (high - low).max() / 2
+    (left, top), (right, bottom) = middle - half, middle + half
+    ax.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", xticks=[], yticks=[])
+    ax.set_axis_off()
+    return hexagons
 
 
 def lattice_pictures(data: xr.Dataset, *, n_most: int = 150) -> list[Image.Image]:
@@ -72,12 +104,17 @@ def _sheet(
     return sheet, pen, font
 
 
-def _hexagons(u: np.ndarray, v: np.ndarray) -> Float[np.ndarray, "C 6 2"]:
-    """Corners of every column's hexagon, in a square of the side of a field [pixel]."""
+def _corners(u: np.ndarray, v: np.ndarray) -> Float[np.ndarray, "C 6 2"]:
+    """Corners of every column's hexagon, neighbouring columns one apart."""
     places = np.stack([np.sqrt(3) / 2 * v, u + v / 2], axis=-1)  # y downwards
     angles = np.deg2rad(np.arange(0, 360, 60))
     corners = np.stack([np.cos(angles), np.sin(angles)], axis=-1) / np.sqrt(3)
-    every = places[:, None] + corners
+    return places[:, None] + corners
+
+
+def _hexagons(u: np.ndarray, v: np.ndarray) -> Float[np.ndarray, "C 6 2"]:
+    """The same in a square of the side of a field [pixel]."""
+    every = _corners(u, v)
     low, high = every.min(axis=(0, 1)), every.max(axis=(0, 1))
     unit = (_SIDE - 2) / (high - low).max()
     return (every - (low + high) / 2) * unit + _SIDE / 2

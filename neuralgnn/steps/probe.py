@@ -9,6 +9,7 @@ import xarray as xr
 
 from neuralgnn.analyse.fly.evaluate import FastModel
 from neuralgnn.analyse.fly.probes import Probe, probe_dataset, true_model
+from neuralgnn.analyse.fly.stimulus import found_stimulus, in_true_scale
 from neuralgnn.config.analysis import ProbeConfig
 from neuralgnn.config.fly import FlashStimulus, MovingEdgeStimulus
 from neuralgnn.data.cost import measured
@@ -43,7 +44,10 @@ def probe_step(recording: Path, folder: FitFolder, probes: ProbeConfig) -> None:
     if truth is None or "cell_type" not in truth:
         raise ValueError(f"{recording} does not say of what types its cells are: what is known?")
     truth = truth.load()
-    model, _ = load_sparse_model(folder.model)
+    model, about = load_sparse_model(folder.model)
+    found = found_stimulus(source, range(source.n_frames - 1), about["extra"])
+    if found is not None:  # a model of its own stimulus has to see what is shown here
+        model, _ = in_true_scale(model, about["extra"], found[0])
     networks = {"learned": model.eval(), "true": true_model(truth, graph)}
     cells, names = _central_cells(graph, truth)
     dataset = probe_dataset(

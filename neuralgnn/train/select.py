@@ -12,6 +12,7 @@ from torch import Tensor
 
 from neuralgnn.data import Recording, read_json, target
 from neuralgnn.models import AssemblyGNN, SparseGNN, load_model, load_sparse_model
+from neuralgnn.models.hidden_stimulus import HiddenStimulus
 from neuralgnn.models.place import place
 
 _FRAMES = 500
@@ -53,8 +54,6 @@ def select(
     x = torch.from_numpy(recording.activity(frames)).to(where)
     y = torch.from_numpy(target(recording, frames, kind=target_kind)).to(where)
     load = load_model if recording.graph is None else load_sparse_model
-    external = recording.external_input(frames) if recording.graph is not None else None
-    inputs = torch.zeros_like(x) if external is None else torch.from_numpy(external).to(where)
     errors = []
     for entry in sorted(listed, key=lambda entry: entry["step"]):
         model, meta = load(fit_dir / entry["file"], where)
@@ -68,6 +67,7 @@ def select(
                 f"{fit_dir / entry['file']} was fitted to another recording than {recording.path} "
                 "is now; fit again, or give the recording that was fitted"
             )
+        inputs = _external(recording, frames, meta["extra"], x, y).to(where)
         error = _one_step_error(model, x, inputs, y, frames)
         errors.append({"file": entry["file"], "step": meta["step"], "error": error})
     finite = [entry for entry in errors if np.isfinite(entry["error"])]
@@ -88,6 +88,21 @@ def _held_out(recording: Recording, validation_fraction: float, *, kind: str) ->
         )
     chosen = np.linspace(0, len(held_out) - 1, min(_FRAMES, len(held_out))).round().astype(int)
     return held_out.start + chosen
+
+
+def _external(
+    recording: Recording,
+    frames: Int[np.ndarray, " T"],
+    extra: dict[str, Any],
+    x: Float[Tensor, "T N"],
+    y: Float[Tensor, "T N"],
+) -> Float[Tensor, "T N"]:
+    """What drives the network: what the fit found where that was not given."""
+    if "hidden_stimulus" in extra:
+        found = HiddenStimulus.of(extra["hidden_stimulus"])
+        return torch.from_numpy(found.external_input(x.cpu().numpy(), y.cpu().numpy()))
+    external = recording.external_input(frames) if recording.graph is not None else None
+    return torch.zeros_like(x) if external is None else torch.from_numpy(external)
 
 
 @torch.no_grad()

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.figure import Figure
 
-from neuralgnn.plot.lattice import lattice_pictures
+from neuralgnn.plot.lattice import draw_lattice, lattice_pictures
 
 
 def store() -> xr.Dataset:
@@ -47,3 +48,19 @@ def test_frames_are_left_out_of_long_movies() -> None:
 def test_a_recording_without_a_lattice_is_refused() -> None:
     with pytest.raises(ValueError, match="has no lattice: only recordings of an eye"):
         lattice_pictures(xr.Dataset())
+
+
+def test_a_panel_has_one_hexagon_per_column_between_black_and_white() -> None:
+    data, ax = store(), Figure().add_subplot()
+    hexagons = draw_lattice(
+        ax, data["u"].values, data["v"].values, np.linspace(0, 2, 7), limits=(0, 2)
+    )
+    hexagons.update_scalarmappable()
+    grey = hexagons.get_facecolor()[:, 0]
+    corners = np.array([path.vertices[:6] for path in hexagons.get_paths()])
+    sides = np.linalg.norm(np.diff(corners, axis=1), axis=-1)
+
+    assert grey[[0, -1]].tolist() == [0, 1] and (np.diff(grey) > 0).all()
+    np.testing.assert_allclose(sides, 3**-0.5)
+    distance = np.linalg.norm(corners.mean(1) - corners.mean(1)[3], axis=-1)
+    np.testing.assert_allclose(np.delete(distance, 3), 1)

@@ -20,6 +20,7 @@ from neuralgnn.analyse.fly.prediction import NeuronScores, one_step_scores, roll
 from neuralgnn.analyse.fly.quality import edge_quality, neuron_quality
 from neuralgnn.analyse.fly.scores import Metrics
 from neuralgnn.analyse.fly.spectra import spectra_dataset
+from neuralgnn.analyse.fly.stimulus import found_stimulus, in_true_scale
 from neuralgnn.analyse.fly.weights import weights_dataset
 from neuralgnn.analyse.labels import about
 from neuralgnn.data.graph import Graph
@@ -46,6 +47,9 @@ def analyse_graph(
     seed: int = 0,
 ) -> tuple[dict[str, xr.Dataset], dict[str, dict[str, float | None]]]:
     """Judges a model fitted on a graph by every measure that the recordings permit.
+
+    A model whose stimulus was not given is judged in the scale of the true one, see
+    :mod:`neuralgnn.analyse.fly.stimulus`.
 
     Args:
         recording: The recording that was fitted.
@@ -82,8 +86,11 @@ def analyse_graph(
         )
     known = None if truth is None else truth.load()
     model = model.eval()
-    fast = FastModel(model, graph)
     train, _ = recording.split(validation_fraction)
+    stimulus = found_stimulus(recording, train, extra)
+    if stimulus is not None:
+        model, extra = in_true_scale(model, extra, stimulus[0])
+    fast = FastModel(model, graph)
     _log.info("constants")
     ranges = voltage_range(recording, train)
     published = published_constants(model, fast, recording, len(train), ranges)
@@ -111,6 +118,10 @@ def analyse_graph(
     _log.info("predictions")
     datasets["prediction"], more = _prediction(fast, recording if test is None else test, known)
     metrics |= more
+    if stimulus is not None:
+        shown = datasets["prediction"].merge(stimulus[1], combine_attrs="override")
+        datasets["prediction"] = shown.assign_attrs(stimulus[2])
+        metrics |= stimulus[2]
     if ablated is not None:
         metrics |= _ablated_prediction(model, graph, *ablated)
     return datasets, {

@@ -315,6 +315,20 @@ FIGURES: dict[str, FigureSpec] = {
         "selectivity index.",
         graph=True,
     ),
+    "fly_stimulus": FigureSpec(
+        "fly_stimulus",
+        ("prediction",),
+        "fly_005_hidden",
+        "A stimulus that was not given to the fit, after one line over all columns and frames "
+        "(scale and offset are free). a, Frames on the lattice of columns: the true stimulus, the "
+        "one recovered from the activity of the photoreceptors, and a network of sines of place "
+        "and time (SIREN) that has learnt the recovered one; black and white are the smallest and "
+        "largest true value. b, The middle column over time, with the R² of the SIREN over all "
+        "columns and the frames that it has learnt. c, Recovered against true values of all "
+        "columns at frames evenly spread over the training stretch, as counts per bin.",
+        per_fit=False,
+        graph=True,
+    ),
     "fly_perturbed": FigureSpec(
         "fly_perturbed",
         ("metrics",),

@@ -10,7 +10,7 @@ r"""The network of a hidden field, trained together with the weights. Axes as in
    on random frames and pixels, and W is solved for with the network in place.
 """
 
-__all__ = ["fit_field"]
+__all__ = ["Draw", "descend", "fit_field"]
 
 import logging
 import math
@@ -23,7 +23,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from neuralgnn.models import AssemblyGNN
-from neuralgnn.models.field import SirenField
+from neuralgnn.models.field import Siren, SirenField
 from neuralgnn.train.varpro.drive import Drive
 from neuralgnn.train.varpro.fit import Samples
 from neuralgnn.train.varpro.solve import solve_model_weights
@@ -72,7 +72,7 @@ def fit_field(
     centres = drive.centres
     how = {"batch_size": batch_size, "learning_rate": learning_rate}
     learn = _of_stretches(field, values, centres, generator)
-    _descend(field, learn, n_steps=n_steps, **how)
+    descend(field, learn, n_steps=n_steps, **how)
     with torch.no_grad():
         learned = field.at(centres).T
         misses = {"field": float((learned - values).square().mean() / values.var())}
@@ -80,7 +80,7 @@ def fit_field(
         solve_model_weights(model, _driven(train, field), ridge=ridge)
         rest, message = _rest_and_message(model, train)
         learn = _of_samples(field, train, rest, message, generator)
-        _descend(field, learn, n_steps=n_joint_steps, **how)
+        descend(field, learn, n_steps=n_joint_steps, **how)
     driven = _driven(train, field)
     solve_model_weights(model, driven, ridge=ridge)
     rest, message = _rest_and_message(model, train)
@@ -91,6 +91,7 @@ def fit_field(
 
 
 Draw = Callable[[int], tuple[Tensor, Tensor, Tensor, Tensor]]
+"""Draws so many points: inputs of the network, wanted values, factors before it, one scale."""
 
 
 def _of_stretches(
@@ -127,10 +128,10 @@ def _drawn(
     return tuple(torch.randint(size, (n,), generator=generator).to(device) for size in shape)
 
 
-def _descend(
-    field: SirenField, draw: Draw, *, n_steps: int, batch_size: int, learning_rate: float
+def descend(
+    field: Siren, draw: Draw, *, n_steps: int, batch_size: int, learning_rate: float
 ) -> None:
-    """Adam on the mean of (wanted - factor field)^2 / scale, all but the points as drawn."""
+    """Adam, falling along a cosine, on the mean of (wanted - factor field)^2 / scale."""
     adam = torch.optim.Adam(field.parameters(), lr=learning_rate, fused=True)
     for step in range(n_steps):
         for group in adam.param_groups:

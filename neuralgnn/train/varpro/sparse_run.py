@@ -4,7 +4,6 @@ __all__ = ["run_graph_varpro"]
 
 import csv
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,10 @@ from torch import Tensor
 
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.config.graph_fit import GraphVarproConfig
-from neuralgnn.data import Graph, Recording, atomic_path, digest, provenance, target
+from neuralgnn.data import Graph, Recording, atomic_path, digest, provenance
 from neuralgnn.data.provenance import code_digest
 from neuralgnn.models import AffineGNN, save_checkpoint
+from neuralgnn.models.hidden_stimulus import HiddenStimulus
 from neuralgnn.train.progress import Progress
 from neuralgnn.train.resume import ResumePoint
 from neuralgnn.train.varpro.alike import share_alike
@@ -29,6 +29,7 @@ from neuralgnn.train.varpro.sparse_fit import (
     find_sparse_transfer,
     in_unit_slope,
 )
+from neuralgnn.train.varpro.sparse_frames import Loader, find_stimulus, fit_siren, stimulation
 from neuralgnn.train.varpro.sparse_rows import SparseRows, SparseSums, sum_frames
 from neuralgnn.train.varpro.sparse_search import CurveState, SparseSearchData
 from neuralgnn.train.varpro.sparse_sums import Frames, Measurement
@@ -36,7 +37,6 @@ from neuralgnn.train.varpro.sparse_sums import Frames, Measurement
 logger = logging.getLogger(__name__)
 
 _HELD_OUT_FRAMES = 500
-_BLOCK_BYTES = 1 << 26  # of one array of activity in single precision
 _SAMPLE = 400_000
 _HISTORY = ("step", "stage", "start", "loss", "damping")
 
@@ -72,7 +72,8 @@ def run_graph_varpro(
 
     Raises:
         ValueError: If the recording has no graph, or none with places where like neurons are to
-            share, is too short, or no transfer function is found.
+            share, is too short, or no transfer function is found; where the stimulus is not given,
+            if nothing says which neurons receive it, or those that share it cannot be told apart.
     """
     trainer = config.trainer
     assert isinstance(trainer, GraphVarproConfig)
@@ -91,14 +92,37 @@ def run_graph_varpro(
     code = code_digest("neuralgnn.models", "neuralgnn.train")
     key = digest([settings, recording.digest, seed, device.type, torch.__version__, code])
     store = _ProgressStore(ResumePoint(state / "varpro_graph.pt", key=key))
-    load = _Loader(recording, config.target.kind, device)
+    hidden = trainer.hidden_stimulus
+    load = Loader(recording, config.target.kind, device, is_given=hidden is None)
     train_frames, held_out_frames = (
         frames[:-1] for frames in recording.split(config.validation_fraction)
     )
     fitted = load(_evenly(train_frames, trainer.n_search_samples))
     tested = load(_evenly(held_out_frames, _HELD_OUT_FRAMES))
-    found = _search(trainer, graph, fitted, tested, store, seed=seed, progress=progress)
+    receivers = _draw_receivers(
+        graph,
+        trainer.n_receivers,
+        np.random.default_rng(seed),
+        without=None if hidden is None else stimulation(recording).input_neuron,
+    )
+    found = _search(trainer, graph, receivers, fitted, tested, store, progress=progress)
     frames = _solve_frames(train_frames, trainer)
+    stimulus: dict[str, Any] = {}
+    driving: HiddenStimulus | None = None
+    if hidden is not None:
+        driving = find_stimulus(
+            recording,
+            load,
+            frames,
+            hats=found.hats,
+            values=found.values,
+            ridge=trainer.ridge,
+            progress=progress,
+        )
+        load = load.driven_by(driving)
+        tested = load(_evenly(held_out_frames, _HELD_OUT_FRAMES))
+        siren = fit_siren(hidden, recording, load, train_frames, seed=seed)
+        stimulus = {"hidden_stimulus": driving.plain(), "stimulus_siren": siren}
     sums = _sum(trainer, graph, load, frames, found, dt=recording.dt, progress=progress)
     rows, model, numbers = _solve(trainer, graph, sums, found, seed=seed)
     step = len(store.history)
@@ -106,7 +130,7 @@ def run_graph_varpro(
         config.model_dump(mode="json"), stamp=False, recording=recording.digest, seed=seed
     )
     name = f"checkpoint_{step:08d}.pt"
-    extra = _quality(rows, model)
+    extra = _quality(rows, model, driving) | stimulus
     save_checkpoint(out / name, model, step=step, provenance=record, extra=extra)
     _write_history(out / "history.csv", store.history)
     return {
@@ -132,15 +156,14 @@ class _Transfer:
 def _search(
     trainer: GraphVarproConfig,
     graph: Graph,
+    receivers: np.ndarray,
     fitted: Frames,
     tested: Frames,
     store: "_ProgressStore",
     *,
-    seed: int,
     progress: bool,
 ) -> _Transfer:
     """Finds the transfer function, from where the store says that a search stands."""
-    receivers = _draw_receivers(graph, trainer.n_receivers, np.random.default_rng(seed))
     sample = _subsample(fitted.x)
     options = {"graph": graph, "receivers": receivers, "ridge": trainer.ridge}
 
@@ -181,7 +204,7 @@ def _solve_frames(frames: range, trainer: GraphVarproConfig) -> np.ndarray:
 def _sum(
     trainer: GraphVarproConfig,
     graph: Graph,
-    load: "_Loader",
+    load: Loader,
     frames: np.ndarray,
     found: _Transfer,
     *,
@@ -217,13 +240,17 @@ def _solve(
     return rows, affine_model(rows, found.hats, found.values, graph), numbers
 
 
-def _quality(rows: SparseRows, model: AffineGNN) -> dict[str, Any]:
+def _quality(rows: SparseRows, model: AffineGNN, found: HiddenStimulus | None) -> dict[str, Any]:
     """What the solve says of itself, in the scale of the model."""
     scale = model.embedding[:, 2].detach().double()[model.post]
+    resolution = rows.resolution.float()
+    if found is not None:  # the rows take the stimulus for known
+        joint = found.resolution.float()
+        resolution[found.edge] = resolution[found.edge].minimum(joint)
     return {
         "weight_error": (rows.weight_error / scale).float(),
         "unbiased_error": (rows.unbiased_error / scale).float(),
-        "resolution": rows.resolution.float(),
+        "resolution": resolution,
         "leak_share": rows.leak_share.float(),
         "drive_share": rows.drive_share.float(),
         "leak_error": rows.leak_error.float(),
@@ -232,29 +259,6 @@ def _quality(rows: SparseRows, model: AffineGNN) -> dict[str, Any]:
         "variance": rows.variance,
         "n_frames": rows.n_frames,
     }
-
-
-class _Loader:
-    """Reads frames of the recording, what drives it, and the targets."""
-
-    def __init__(self, recording: Recording, kind: Any, device: torch.device) -> None:
-        self.recording, self.kind, self.device = recording, kind, device
-
-    def __call__(self, frames: np.ndarray) -> Frames:
-        x = self.recording.activity(frames)
-        y = target(self.recording, frames, kind=self.kind)
-        external = self.recording.external_input(frames)
-        if external is None:
-            external = np.zeros_like(x)
-        return Frames(
-            *(torch.from_numpy(each).to(self.device).T.contiguous() for each in (x, y, external))
-        )
-
-    def blocks(self, frames: np.ndarray, bar: Progress) -> Iterator[Frames]:
-        size = max(1, _BLOCK_BYTES // (4 * self.recording.n_neurons))
-        for start in range(0, len(frames), size):
-            yield self(frames[start : start + size])
-            bar.to(min(start + size, len(frames)))
 
 
 class _ProgressStore:
@@ -305,8 +309,20 @@ def _plain(state: CurveState | None) -> dict[str, Any] | None:
     return vars(state) | {"coefficients": torch.as_tensor(state.coefficients)}
 
 
-def _draw_receivers(graph: Graph, n_receivers: int, generator: np.random.Generator) -> np.ndarray:
+def _draw_receivers(
+    graph: Graph,
+    n_receivers: int,
+    generator: np.random.Generator,
+    *,
+    without: np.ndarray | None = None,
+) -> np.ndarray:
     """Some neurons that hear others.
+
+    Args:
+        graph: Edges.
+        n_receivers: Their number, if there are as many.
+        generator: Where they are drawn from.
+        without: Neurons that are left out: what they receive is not all known.
 
     Raises:
         ValueError: If there is none.
@@ -314,6 +330,13 @@ def _draw_receivers(graph: Graph, n_receivers: int, generator: np.random.Generat
     hearing = np.flatnonzero(np.diff(graph.indptr))
     if not len(hearing):
         raise ValueError("the graph has no edges: there is no transfer function to find")
+    if without is not None:
+        hearing = np.setdiff1d(hearing, without)
+        if not len(hearing):
+            raise ValueError(
+                "all neurons that hear others receive the stimulus too: the transfer function is "
+                "found from those that do not; leave trainer.hidden_stimulus out"
+            )
     count = min(n_receivers, len(hearing))
     return np.sort(generator.choice(hearing, count, replace=False))
 
