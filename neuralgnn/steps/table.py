@@ -2,7 +2,6 @@
 
 __all__ = [
     "COLUMNS",
-    "SUMMARY_COLUMNS",
     "read_table",
     "rows_of",
     "summary_rows",
@@ -32,17 +31,16 @@ COLUMNS = (
     "ceiling",
 )
 
+_KEY = ("experiment", "fit", "trainer", "target", "seeds")
 _SUMMARISED = (
-    *("weights_r2", "weights_slope", "n_clusters", "type_accuracy"),
-    *("update_error", "transfer_error", "rollout_r2_400", "rollout_r2_800"),
-    *("graph_precision", "graph_recall", "field_r2", "fit_seconds", "fit_peak_mib"),
-)
-_PUBLISHED = ("weights_r2_published_correction", "weights_slope_published_correction")
-
-SUMMARY_COLUMNS = (
-    *("experiment", "fit", "trainer", "target", "seeds", "weights_r2_ceiling"),
-    *(f"{name}_published" for name in _PUBLISHED),
-    *(f"{name}_{what}" for name in _SUMMARISED for what in ("mean", "spread", "worst")),
+    *("weights_r2", "weights_slope", "weights_r2_published_correction"),
+    *("weights_slope_published_correction", "weights_r2_identifiable"),
+    *("weights_identifiable_share", "weights_auroc_null", "graph_precision", "graph_recall"),
+    *("n_clusters", "type_accuracy", "type_bic_accuracy"),
+    *("time_constant_r2", "resting_potential_r2", "update_error", "transfer_error"),
+    *("time_constant_r2_published", "resting_potential_r2_published"),
+    *("rollout_r2_400", "rollout_r2_800", "rollout_rmse", "ablated_rollout_rmse"),
+    *("field_r2", "stimulus_r2", "stimulus_siren_r2", "fit_seconds", "fit_peak_mib"),
 )
 
 
@@ -68,36 +66,48 @@ def table_step(metrics: Iterable[Path], table: Path, *, summary: Path | None = N
     _write(table, COLUMNS, rows)
     if summary is not None:
         write_json(origin_of(summary), provenance(fits=origins))
-        _write(summary, SUMMARY_COLUMNS, summary_rows(rows))
+        lines = summary_rows(rows)
+        _write(summary, tuple(lines[0]) if lines else _KEY, lines)
 
 
 def summary_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One row per fit of an experiment from rows of the tidy table."""
+    """One row per fit of an experiment from rows of the tidy table.
+
+    All have the same columns: ``_mean``, ``_spread`` and ``_worst`` of every main number that one
+    of the fits has, and its ``_ceiling`` and ``_published`` where one of them has those.
+    """
     grouped: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for row in rows:
-        key = tuple(str(row[name]) for name in SUMMARY_COLUMNS[:4])
-        grouped.setdefault(key, []).append(row)
+        grouped.setdefault(tuple(str(row[name]) for name in _KEY[:4]), []).append(row)
+    found = [(key, group, _main_numbers(group)) for key, group in grouped.items()]
+    columns = [
+        f"{name}_{what}"
+        for name in _SUMMARISED
+        for what in ("mean", "spread", "worst", "ceiling", "published")
+        if any(f"{name}_{what}" in numbers for _, _, numbers in found)
+    ]
     return [
-        dict(zip(SUMMARY_COLUMNS, key, strict=False)) | _summary(group)
-        for key, group in grouped.items()
+        dict(zip(_KEY, (*key, _seeds(group)), strict=True))
+        | {column: numbers.get(column) for column in columns}
+        for key, group, numbers in found
     ]
 
 
-def _summary(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    rows = list(rows)
-    lines = {line.metric: line for line in summarise(rows)}
-    cells: dict[str, Any] = dict.fromkeys(SUMMARY_COLUMNS[4:])
-    cells["seeds"] = " ".join(str(seed) for seed in sorted({row["seed"] for row in rows}))
-    if "weights_r2" in lines:
-        cells["weights_r2_ceiling"] = lines["weights_r2"].ceiling
-    for name in _PUBLISHED:
-        cells[f"{name}_published"] = lines[name].published if name in lines else None
-    for name in _SUMMARISED:
-        if name in lines:
-            line = lines[name]
-            cells[f"{name}_mean"], cells[f"{name}_spread"] = line.mean, line.spread
-            cells[f"{name}_worst"] = line.worst
-    return cells
+def _seeds(rows: Iterable[Mapping[str, Any]]) -> str:
+    return " ".join(str(seed) for seed in sorted({row["seed"] for row in rows}))
+
+
+def _main_numbers(rows: Iterable[Mapping[str, Any]]) -> dict[str, float | None]:
+    numbers: dict[str, float | None] = {}
+    for line in summarise(rows):
+        if line.metric not in _SUMMARISED:
+            continue
+        for what in ("mean", "spread", "worst"):
+            numbers[f"{line.metric}_{what}"] = getattr(line, what)
+        for what in ("ceiling", "published"):
+            if getattr(line, what) is not None:
+                numbers[f"{line.metric}_{what}"] = getattr(line, what)
+    return numbers
 
 
 def _write(path: Path, columns: tuple[str, ...], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from neuralgnn.data import write_json
-from neuralgnn.steps.table import COLUMNS, SUMMARY_COLUMNS, read_table, summary_rows, table_step
+from neuralgnn.steps.table import COLUMNS, read_table, summary_rows, table_step
 
 
 def metrics(folder: Path, seed: int, **values: float | None) -> Path:
@@ -62,5 +62,20 @@ def test_the_summary_has_mean_spread_and_worst_over_the_seeds_of_a_fit() -> None
     assert summary["weights_r2_spread"] == pytest.approx(0.0707, abs=1e-4)
     assert (summary["weights_r2_worst"], summary["fit_seconds_worst"]) == (0.8, 30.0)
     assert summary["weights_r2_published_correction_published"] == 0.97
-    assert summary["type_accuracy_mean"] is None
-    assert tuple(summary) == SUMMARY_COLUMNS
+    assert "type_accuracy_mean" not in summary
+
+
+def test_all_rows_of_a_summary_have_the_columns_that_any_of_them_needs() -> None:
+    def row(experiment: str, metric: str, **more: float) -> dict[str, Any]:
+        about = {"experiment": experiment, "fit": "f", "trainer": "t", "target": "drift"}
+        return about | {"seed": 1, "metric": metric, "value": 0.5, "published": None} | more
+
+    rows = [
+        row("fly", "time_constant_r2", ceiling=0.9) | {"published": 0.7},
+        row("fig_2", "weights_r2", ceiling=1.0),
+    ]
+    fly, fig_2 = summary_rows(rows)
+
+    assert tuple(fly) == tuple(fig_2)
+    assert (fly["time_constant_r2_published"], fly["time_constant_r2_ceiling"]) == (0.7, 0.9)
+    assert (fly["weights_r2_mean"], fig_2["weights_r2_mean"]) == (None, 0.5)
