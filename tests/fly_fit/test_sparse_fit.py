@@ -10,7 +10,7 @@ from neuralgnn.analyse.fly.scores import line_scores
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.data import Graph, Recording
 from neuralgnn.models import load_sparse_model
-from neuralgnn.train.varpro import sparse_run
+from neuralgnn.train.varpro import sparse_run, sparse_sums
 from neuralgnn.train.varpro.sparse_rows import solve_sparse_rows, sum_frames
 from neuralgnn.train.varpro.sparse_run import run_graph_varpro
 from neuralgnn.train.varpro.sparse_sums import Frames, Measurement
@@ -145,7 +145,12 @@ def test_a_killed_fit_goes_on_to_the_same_bytes(
     assert (fitted / "history.csv").read_bytes() == (tmp_path / "history.csv").read_bytes()
 
 
-def test_rows_are_least_squares_whatever_the_blocks(circuit: Circuit) -> None:
+@pytest.mark.parametrize("share", [0.0, np.inf])
+def test_rows_are_least_squares_whatever_the_blocks_and_products(
+    circuit: Circuit, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # 0: those of all messages with all others; infinite: those of every receiver's own.
+    monkeypatch.setattr(sparse_sums, "_DENSE", share)
     x, y, stimulus = circuit.simulate(800, noise=0.05, seed=3)
     external = stimulus.external_input(slice(None), n_neurons=x.shape[1])
     whole = [Frames(*(torch.from_numpy(each.T.copy()) for each in (x, y, external)))]
@@ -153,7 +158,7 @@ def test_rows_are_least_squares_whatever_the_blocks(circuit: Circuit) -> None:
         Frames(*(torch.from_numpy(each[at : at + 130].T.copy()) for each in (x, y, external)))
         for at in range(0, 800, 130)
     ]
-    options = {"ridge": 0.0}
+    options = {"ridge": 1e-9}  # some senders fire in the same one frame
     rectifier = torch.nn.functional.relu
     one = solve_sparse_rows(whole, circuit.graph, rectifier, **options)
     other = solve_sparse_rows(parts, circuit.graph, rectifier, **options)

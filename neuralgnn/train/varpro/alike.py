@@ -162,7 +162,7 @@ class _Pool:
         for number in np.unique(self.batch[own]):
             sums = self.sums.batches[number]
             some = own[self.batch[own] == number]
-            rows = torch.as_tensor(self.row[some], device=sums.gram.device)
+            rows = torch.as_tensor(self.row[some], device=sums.total.device)
             mean, raw = sums.moments(self.sums.n_frames, rows)
             clean = raw
             if sums.noise is not None:

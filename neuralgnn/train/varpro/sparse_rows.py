@@ -42,10 +42,11 @@ from neuralgnn.data.graph import Graph
 from neuralgnn.train.varpro.sparse_sums import (
     Frames,
     Measurement,
+    Messages,
     Shift,
     Slopes,
     Sums,
-    batches_of,
+    products_of,
 )
 
 _DEAD = 1e-20  # variance of a column, relative to the activity's, that carries nothing
@@ -125,8 +126,8 @@ def sum_frames(
     Raises:
         ValueError: If there are not more frames than unknowns of the largest row.
     """
-    batches = list(batches_of(graph))
     sums: list[Sums] = []
+    messages: Messages | None = None
     shift: Shift | None = None
     n_frames = 0
     slopes = Slopes(measurement)
@@ -134,13 +135,15 @@ def sum_frames(
         sent = transfer(block.x.double())
         if shift is None:
             shift = Shift.of(block, sent)
-            sums = [Sums(batch.to(sent.device)) for batch in batches]
+            sums, messages = products_of(graph, sent.device)
         columns = shift.columns(block, sent)
+        if messages is not None:
+            messages.add(columns[0][2 * graph.n_neurons : 3 * graph.n_neurons])
         for each in sums:
             each.add(*columns)
         slopes.add(block, transfer)
         n_frames += block.x.shape[1]
-    most = max((batch.columns.shape[1] for batch in batches), default=0)
+    most = max((each.batch.columns.shape[1] for each in sums), default=0)
     if shift is None or n_frames <= most + 1:
         raise ValueError(
             f"{n_frames} frames do not determine the {most + 1} unknowns of the neuron with the "
@@ -192,7 +195,7 @@ class SparseSums:
     @property
     def dead_variance(self) -> float:
         """Variance of a column below which it carries nothing."""
-        total = float(sum(each.gram[:, 0, 0].sum() for each in self.batches))
+        total = float(sum(each.squares()[:, 0].sum() for each in self.batches))
         return _DEAD * total / (self.n_frames * self.graph.n_neurons)
 
     @property
@@ -201,9 +204,8 @@ class SparseSums:
         total, count = 0.0, 0
         for each in self.batches:
             real = each.batch.edges >= 0
-            square = each.gram.diagonal(dim1=1, dim2=2)[:, 2:-1] / self.n_frames
-            square = square - (each.total[:, 2:-1] / self.n_frames).square()
-            total, count = total + float(square[real].sum()), count + int(real.sum())
+            total += float(each.variances(self.n_frames)[:, 2:][real].sum())
+            count += int(real.sum())
         return total / max(count, 1)
 
 

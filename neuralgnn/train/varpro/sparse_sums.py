@@ -2,7 +2,9 @@ r"""Products of columns summed over frames, for every neuron's own least squares
 
 Axes: T frames, N neurons, E edges; B receivers of a batch, P columns of each of them: its own
 activity, its external input, the messages of its senders. Receivers of similar in-degree are
-padded to one size; nothing larger than a block of activity and the Gram matrices is held.
+padded to one size; nothing larger than a block of activity and the Gram matrices is held. Where
+neurons have so many senders that their Gram matrices are more work than that of all messages
+with all others, it is that one which is summed.
 
 Measurement noise n of known standard deviation s, in the activity and by its finite difference
 in the target, adds :math:`s^2` to the variance of the leak's column, :math:`s^2 \overline{g'^2}`
@@ -10,11 +12,21 @@ to that of a message, and :math:`-s^2/dt` to the product of leak and target; tha
 (Fuller 1987, chapter 1), with g' the slope of g over one standard deviation of the noise.
 """
 
-__all__ = ["Batch", "Frames", "Measurement", "Noise", "Shift", "Slopes", "Sums", "batches_of"]
+__all__ = [
+    "Batch",
+    "Frames",
+    "Measurement",
+    "Messages",
+    "Noise",
+    "Shift",
+    "Slopes",
+    "Sums",
+    "products_of",
+]
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -23,7 +35,10 @@ from torch import Tensor
 
 from neuralgnn.data.graph import Graph
 
-_GATHER_BYTES = 1 << 27
+_GATHER_BYTES = 1 << 21  # what fits a cache is gathered twice as fast
+_BATCH = 1 << 24  # elements of the Gram matrices of a batch
+_STRIPE = 2048  # messages whose products with others are summed at once
+_DENSE = 0.5  # share of all products of two messages from which all are summed
 
 
 @dataclass(frozen=True)
@@ -70,6 +85,8 @@ def batches_of(graph: Graph, *, most: int = 512) -> Iterator[Batch]:
         stop = start + 1
         least = degree[order[start]]
         while stop < min(start + most, len(order)) and degree[order[stop]] <= 1.1 * least + 2:
+            if (stop + 1 - start) * (degree[order[stop]] + 3) ** 2 > _BATCH:
+                break
             stop += 1
         yield _batch(graph, order[start:stop], int(degree[order[stop - 1]]))
         start = stop
@@ -167,22 +184,19 @@ class Noise:
         covariance[:, -1, :-1] += in_target / self.dt
 
 
-class Sums:
+class Sums(ABC):
     """Products of the columns of a batch's receivers, summed over frames.
 
     Attributes:
         batch: The receivers.
-        gram: Sums of products of the columns and, last, the target.
-        total: Sums of the same.
+        total: Sums of the columns and, last, the target.
         noise: What measurement noise added, if it is known.
     """
 
     def __init__(self, batch: Batch) -> None:
-        n_receivers, n_columns = batch.columns.shape
         self.batch = batch
-        zeros = partial(torch.zeros, dtype=torch.float64, device=batch.columns.device)
-        self.gram = zeros(n_receivers, n_columns + 1, n_columns + 1)
-        self.total = zeros(n_receivers, n_columns + 1)
+        n_receivers, n_columns = batch.columns.shape
+        self.total = self._zeros(n_receivers, n_columns + 1)
         self.noise: Noise | None = None
 
     def add(self, columns: Tensor, targets: Tensor) -> None:
@@ -193,8 +207,20 @@ class Sums:
             own = columns[self.batch.columns[rows]]  # (b, P, T)
             target = targets[self.batch.receivers[rows]]
             every = torch.cat([own, target[:, None]], dim=1)
-            self.gram[rows] += every @ every.mT
             self.total[rows] += every.sum(-1)
+            self._add(rows, every)
+
+    @abstractmethod
+    def _add(self, rows: Tensor, every: Float[Tensor, "b Q T"]) -> None:
+        """Adds products of the columns of some rows."""
+
+    @abstractmethod
+    def products(self, rows: Tensor) -> Float[Tensor, "b Q Q"]:
+        """Sums of products of the columns and, last, the target."""
+
+    @abstractmethod
+    def squares(self) -> Float[Tensor, "B P"]:
+        """Sums of squares of the columns."""
 
     def find_noise(self, measurement: Measurement, slopes: Slopes, n_frames: int) -> None:
         """Finds what measurement noise added."""
@@ -210,18 +236,109 @@ class Sums:
         self.noise = Noise(added, both, measurement.dt)
 
     def moments(
-        self, n_frames: int, rows: Tensor | slice = slice(None), *, most_noise: float = 0.0
+        self, n_frames: int, rows: Tensor | None = None, *, most_noise: float = 0.0
     ) -> tuple[Float[Tensor, "b Q"], Float[Tensor, "b Q Q"]]:
         """Means and covariances of columns and target.
 
         Args:
             n_frames: Frames summed.
-            rows: Rows of the batch.
+            rows: Rows of the batch; None: all.
             most_noise: Share of a column's variance up to which noise is taken away.
         """
+        if rows is None:
+            rows = torch.arange(len(self.total), device=self.total.device)
         mean = self.total[rows] / n_frames
-        covariance = self.gram[rows] / n_frames - mean[:, :, None] * mean[:, None, :]
+        covariance = self.products(rows) / n_frames - mean[:, :, None] * mean[:, None, :]
         if self.noise is not None and most_noise:
             noise = Noise(self.noise.square[rows], self.noise.loop[rows], self.noise.dt)
             noise.take_from(covariance, most=most_noise)
         return mean, covariance
+
+    def variances(self, n_frames: int) -> Float[Tensor, "B P"]:
+        """Variances of the columns, noise and all."""
+        return self.squares() / n_frames - (self.total[:, :-1] / n_frames).square()
+
+    def _zeros(self, *shape: int) -> Tensor:
+        return torch.zeros(shape, dtype=torch.float64, device=self.batch.columns.device)
+
+
+class SparseProducts(Sums):
+    """Holds a Gram matrix for every receiver: least work where senders are few."""
+
+    def __init__(self, batch: Batch) -> None:
+        super().__init__(batch)
+        n_receivers, n_columns = batch.columns.shape
+        self.gram = self._zeros(n_receivers, n_columns + 1, n_columns + 1)
+
+    def _add(self, rows: Tensor, every: Float[Tensor, "b Q T"]) -> None:
+        self.gram[rows] += every @ every.mT
+
+    def products(self, rows: Tensor) -> Float[Tensor, "b Q Q"]:
+        """Sums of products of the columns and, last, the target."""
+        return self.gram[rows]
+
+    def squares(self) -> Float[Tensor, "B P"]:
+        """Sums of squares of the columns."""
+        return self.gram.diagonal(dim1=1, dim2=2)[:, :-1]
+
+
+class Messages:
+    """Products of all messages with each other, of which a receiver's are some.
+
+    Only those of a message with ones before it are summed, and those of its stripe.
+    """
+
+    def __init__(self, n_neurons: int, device: torch.device) -> None:
+        self.gram = torch.zeros(n_neurons, n_neurons, dtype=torch.float64, device=device)
+
+    def add(self, sent: Float[Tensor, "N T"]) -> None:
+        """Adds a block."""
+        for start in range(0, len(sent), _STRIPE):
+            rows = slice(start, start + _STRIPE)
+            self.gram[rows, : start + _STRIPE] += sent[rows] @ sent[: start + _STRIPE].T
+
+    def among(self, sender: Int[Tensor, "b K"]) -> Float[Tensor, "b K K"]:
+        """Products of some neurons' messages with each other."""
+        one, other = sender[:, :, None], sender[:, None, :]
+        return self.gram[torch.maximum(one, other), torch.minimum(one, other)]
+
+
+class DenseProducts(Sums):
+    """Takes products of messages from those of all: least work where senders are many."""
+
+    def __init__(self, batch: Batch, messages: Messages) -> None:
+        super().__init__(batch)
+        n_receivers, n_columns = batch.columns.shape
+        self.messages = messages
+        self.edge = self._zeros(n_receivers, 3, n_columns + 1)  # of leak, external input, target
+        n_neurons = len(messages.gram)
+        self.sender = (batch.columns[:, 2:] - 2 * n_neurons).clamp_max(n_neurons - 1)
+
+    def _add(self, rows: Tensor, every: Float[Tensor, "b Q T"]) -> None:
+        self.edge[rows] += every[:, [0, 1, -1]] @ every.mT
+
+    def products(self, rows: Tensor) -> Float[Tensor, "b Q Q"]:
+        """Sums of products of the columns and, last, the target."""
+        edge = self.edge[rows]
+        whole = edge.new_zeros(len(edge), edge.shape[2], edge.shape[2])
+        real = (self.batch.edges[rows] >= 0).double()
+        among = self.messages.among(self.sender[rows])
+        whole[:, 2:-1, 2:-1] = among * real[:, :, None] * real[:, None, :]
+        for number, column in enumerate((0, 1, -1)):
+            whole[:, column], whole[:, :, column] = edge[:, number], edge[:, number]
+        return whole
+
+    def squares(self) -> Float[Tensor, "B P"]:
+        """Sums of squares of the columns."""
+        messages = self.messages.gram.diagonal()[self.sender] * (self.batch.edges >= 0)
+        return torch.cat([self.edge[:, :1, 0], self.edge[:, 1:2, 1], messages], dim=1)
+
+
+def products_of(graph: Graph, device: torch.device) -> tuple[list[Sums], Messages | None]:
+    """What products are summed in, whichever is less work."""
+    batches = [batch.to(device) for batch in batches_of(graph)]
+    each = sum(len(batch.columns) * (batch.columns.shape[1] + 1) ** 2 for batch in batches)
+    if each < _DENSE * graph.n_neurons**2:
+        return [SparseProducts(batch) for batch in batches], None
+    messages = Messages(graph.n_neurons, device)
+    return [DenseProducts(batch, messages) for batch in batches], messages
