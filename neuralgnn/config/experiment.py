@@ -69,6 +69,7 @@ Figure = Literal[
     "fly_probes",
     "fly_stimulus",
     "fly_perturbed",
+    "fly_length",
     "analysis",
     "seeds",
     "summary",

@@ -40,3 +40,22 @@ def test_every_experiment_stands_at_its_place_with_the_mean_over_seeds() -> None
 def test_a_table_of_other_experiments_is_refused() -> None:
     with pytest.raises(ValueError, match="the table has fig_2"):
         FIGURE.function({"metrics": [row("fig_2", "weights_r2", 1.0)]})
+
+
+def test_scores_by_length_stand_beside_what_is_to_be_expected_of_them() -> None:
+    def scored(fit: str, value: float, **more: float) -> dict[str, object]:
+        return row("fly_050_length", "weights_r2", value, **more) | {"fit": fit}
+
+    table = [
+        scored("own_2k", 0.2, ceiling=0.3),
+        scored("own_32k", 0.8, ceiling=0.9),
+        scored("alike_32k", 0.99, ceiling=0.995),
+    ]
+    axes = FIGURES["fly_length"].function({"metrics": table}).axes
+    own, alike, limit = axes[0].lines
+
+    assert own.get_xydata().tolist() == [[2000, 0.2], [32000, 0.8]]
+    assert alike.get_xydata().tolist() == [[32000, 0.99]]
+    assert limit.get_xydata().tolist() == [[2000, 0.3], [32000, 0.9]]
+    with pytest.raises(ValueError, match="shows fly_050_length; the table has fly_005"):
+        FIGURES["fly_length"].function({"metrics": TABLE[:1]})

@@ -338,9 +338,22 @@ FIGURES: dict[str, FigureSpec] = {
         "the weights with null edges added, of all weights and of those that the activity "
         "determines. b, Real edges told from null ones by |W|: one minus the area under the ROC "
         "curve, with the smallest that the standard errors permit (lines). c, R² with edges "
-        "missing from the model alone, and from model and simulation as published. d, R² under "
-        "measurement noise, from the drift with the measurement's finite difference (as "
-        "published) and from the finite difference of the activity.",
+        "missing from the model alone (also with cells of a type sharing their constants), and "
+        "from model and simulation as published. d, R² under measurement noise, from the drift "
+        "with the measurement's finite difference (as published), from the finite difference of "
+        "the activity, and from the same with the noise's level known and constants shared.",
+        per_fit=False,
+        table="fly_perturbed",
+    ),
+    "fly_length": FigureSpec(
+        "fly_length",
+        ("metrics",),
+        "",
+        "The fly visual system (process noise 0.5) from the finite difference of its activity, "
+        "by number of frames; mean over seeds. a to c, R² of the weights, the time constants and "
+        "the resting potentials: every neuron's own constants, with what their standard errors "
+        "lead one to expect (dashed), and constants shared by cells of a type, which the fit "
+        "finds by their wiring.",
         per_fit=False,
         table="fly_perturbed",
     ),

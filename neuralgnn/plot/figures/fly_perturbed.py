@@ -16,6 +16,7 @@ from neuralgnn.plot.style import DOUBLE_COLUMN, axes_mm, letter_panel, sheet, st
 _NULL = {0: "fly_005", **{share: f"fly_005_null_{share}" for share in (100, 200, 400)}}
 _SHARES = (2, 5, 10, 20)
 _REMOVED = {0: "fly_005", **{share: f"fly_005_removed_{share:02d}" for share in _SHARES}}
+_ALIKE = {place: name for place, name in _REMOVED.items() if place}
 _REMOVED_TOO = {share: f"fly_005_removed_{share:02d}_published" for share in _SHARES}
 _MEASURED = {0: "fly_005", **{k / 100: f"fly_005_measured_{k:03d}" for k in (2, 5, 10)}}
 _KNOWN_NOISE = {place: name for place, name in _MEASURED.items() if place}
@@ -73,12 +74,13 @@ def figure(data: FigureData) -> Figure:
         ]),
         ("edges removed [%]", False, [
             _Curve("from the model", _REMOVED),
+            _Curve("the same, cells of a type alike", _ALIKE, fit="varpro_alike"),
             _Curve("from model and simulation", _REMOVED_TOO),
         ]),
         ("measurement noise", False, [
             _Curve("drift, as published", _MEASURED),
             _Curve("finite difference", _MEASURED, fit="varpro_recorded"),
-            _Curve("the same, noise level known", _KNOWN_NOISE, fit="varpro_known_noise"),
+            _Curve("the same, level known, types alike", _KNOWN_NOISE, fit="varpro_known_noise"),
         ]),
     ]  # fmt: skip
     for ax, (name, inverted, curves) in zip(axes, panels, strict=True):
