@@ -3,9 +3,9 @@ r"""Neurons of one type share their constants. Axes: N neurons, E edges; B recei
 Neurons of one type have one time constant and resting potential, and two of them that are as far
 apart on the lattice one weight. Types are not known: neurons are clustered by their wiring, and a
 cluster is split by its neurons' own constants where that explains most of what sharing costs.
-Edges between two clusters at one distance share a weight. The normal
-equations of a cluster's neurons are added up, each divided by its residual, so that neurons whose
-activity the model cannot explain (an input is missing) hardly count; the sum is solved as one.
+Edges between two clusters at one distance share a weight. The normal equations of a cluster's
+neurons are added up, each divided by its residual, so that neurons whose activity the model cannot
+explain (an input is missing) hardly count; the sum is solved as one.
 
 A cluster keeps its neurons' own constants if shared ones leave much of their rates unexplained.
 Held-out frames do not decide: where an input is missing, a neuron's own constants take its part,
@@ -76,7 +76,9 @@ def share_alike(
         ValueError: If neurons have no places on a lattice.
     """
     labels = cluster_by_wiring(sums.graph, max_clusters=max_clusters, seed=seed)
-    pool = _Pool(sums, sums.solve(ridge=ridge, take_noise=False), ridge)
+    has_noise = any(each.noise is not None for each in sums.batches)
+    seen = sums.solve(ridge=ridge, take_noise=False) if has_noise else rows
+    pool = _Pool(sums, seen, ridge)
     labels = _split(pool, labels, seed)
     groups = torch.as_tensor(_groups(sums.graph, labels))
     shared = [each for own in _members(labels) if (each := _sharing(pool, groups, own, tolerance))]
@@ -95,7 +97,7 @@ class _Shared:
     """One solution for the neurons of a cluster.
 
     Attributes:
-        parts: The neurons.
+        neurons: Which they are, in order of their batches.
         solved: From :meth:`System.solve`, one row.
         columns: Which of its columns each neuron's are; the last is none.
         drive: Of each neuron, for the shared slopes.
@@ -103,17 +105,12 @@ class _Shared:
         weight: How much each neuron counted.
     """
 
-    parts: "list[_Part]"
+    neurons: Int[Tensor, " B"]
     solved: dict[str, Tensor]
     columns: list[Int[Tensor, "b P"]]
     drive: Float[Tensor, " B"]
     residual: Float[Tensor, " B"]
     weight: Float[Tensor, " B"]
-
-    @property
-    def neurons(self) -> Int[Tensor, " B"]:
-        """In the order of the parts, as everything here."""
-        return torch.cat([part.receivers for part in self.parts])
 
     @property
     def middle(self) -> Tensor:
@@ -142,13 +139,17 @@ class _Part:
 
 
 class _Pool:
-    """Adds up the normal equations of neurons."""
+    """Adds up the normal equations of neurons.
+
+    Args:
+        sums: Where these come from.
+        rows: How well neurons do on their own, with any measurement noise.
+        ridge: Ridge on messages, relative to a column of unit variance.
+    """
 
     def __init__(self, sums: SparseSums, rows: SparseRows, ridge: float) -> None:
-        # Rows say how well neurons do on their own, noise and all.
         self.sums, self.rows, self.ridge = sums, rows, ridge
         self.floor, self.typical = sums.dead_variance, sums.mean_message_variance
-        self.has_noise = any(each.noise is not None for each in sums.batches)
         self.stacked = sums.shift.stacked
         n = sums.graph.n_neurons
         self.batch, self.row = np.zeros((2, n), dtype=np.int64)
@@ -211,7 +212,9 @@ class _Pool:
         """
         n_taps = shared.solved["b"].shape[1] - 2
         options = {"clean": True, "size": size}
-        return self._solve(shared.parts, shared.columns, n_taps, shared.weight, **options)
+        return self._solve(
+            self.parts(shared.neurons.numpy()), shared.columns, n_taps, shared.weight, **options
+        )
 
     def _solve(
         self,
@@ -246,7 +249,8 @@ class _Pool:
             gram, moment = part.raw[:, :-1, :-1], part.raw[:, :-1, -1]
             explained = 2 * (b * moment).sum(1) - (b[:, None] @ gram @ b[:, :, None])[:, 0, 0]
             residual.append((part.raw[:, -1, -1] - explained).clamp_min(0))
-        return _Shared(parts, solved, columns, torch.cat(drive), torch.cat(residual), weight)
+        at = torch.cat([part.receivers for part in parts])
+        return _Shared(at, solved, columns, torch.cat(drive), torch.cat(residual), weight)
 
     def _estimate(
         self, covariance: Tensor, noise: Tensor, n_frames: float, size: float | None
@@ -290,20 +294,21 @@ class _Pool:
     def write(self, shared: _Shared, size: float | None, found: dict[str, Tensor]) -> None:
         """Writes what neurons share into the columns of the rows."""
         shared = self.again(shared, size=size)
+        parts = self.parts(shared.neurons.numpy())
         means = torch.zeros(shared.solved["b"].shape[1] + 1, dtype=torch.float64)
         count = torch.zeros_like(means)
-        for part, at in zip(shared.parts, shared.columns, strict=True):
+        for part, at in zip(parts, shared.columns, strict=True):
             means.index_put_((at,), part.means, accumulate=True)
             count.index_put_((at,), torch.ones_like(part.means), accumulate=True)
         means = (means / count.clamp_min(1))[:-1]
-        target = torch.cat([part.target for part in shared.parts]).mean()[None]
+        target = torch.cat([part.target for part in parts]).mean()[None]
         n_frames = self.sums.n_frames / float(shared.weight.square().sum())
         values = constants(shared.solved, means[None], target, n_frames)
         for name in ("leak", "gain", "leak_error", "rest_error"):
             found[name][shared.neurons] = values[name]
         found["drive"][shared.neurons] = shared.middle
         found["residual"][shared.neurons] = shared.residual
-        for part, columns in zip(shared.parts, shared.columns, strict=True):
+        for part, columns in zip(parts, shared.columns, strict=True):
             real = part.edges >= 0
             for name in ("weight", "weight_error", "resolution", "leak_share", "drive_share"):
                 found[name][part.edges[real]] = values[name][0][columns[:, 2:][real] - 2]

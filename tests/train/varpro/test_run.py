@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,8 +66,12 @@ def test_latent_vectors_form_one_tight_cluster_per_type(fitted: Path) -> None:
 
 
 def test_killed_search_goes_on_to_the_same_bytes(
-    recording: Recording, fitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    quick = config(
+        embedding="fixed", max_iterations=8, n_coefficients=(10, 14), starts=("saturating",)
+    )
+
     class Killed(Exception):
         pass
 
@@ -77,14 +82,22 @@ def test_killed_search_goes_on_to_the_same_bytes(
         if len(self.history) == 4:
             raise Killed
 
-    options = {"out": tmp_path, "state": tmp_path / "state", "seed": 0, "device": CPU}
+    def options(name: str) -> dict[str, Any]:
+        out = tmp_path / name
+        return {"out": out, "state": out / "state", "seed": 0, "device": CPU, "progress": False}
+
+    run_varpro(recording, quick, **options("whole"))
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(run_module._SearchStore, "save", dying)
-        run_varpro(recording, config(), **options, progress=False)
-    run_varpro(recording, config(), **options, progress=False)
+        run_varpro(recording, quick, **options("killed"))
+    run_varpro(recording, quick, **options("killed"))
 
-    for name in ("history.csv", next(fitted.glob("checkpoint_*.pt")).name):
-        assert (tmp_path / name).read_bytes() == (fitted / name).read_bytes()
+    names = sorted(file.name for file in (tmp_path / "whole").glob("*.*"))
+    assert len(names) == 2
+    for name in names:
+        assert (tmp_path / "killed" / name).read_bytes() == (
+            tmp_path / "whole" / name
+        ).read_bytes()
 
 
 def test_fixed_embedding_gives_one_update_function(recording: Recording, tmp_path: Path) -> None:
