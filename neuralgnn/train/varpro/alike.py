@@ -40,9 +40,11 @@ logger = logging.getLogger(__name__)
 
 _FEW = 4  # neurons that make a cluster
 _MOST_PARTS = 4  # into which a cluster is split at once
-_WORTH = 0.5  # mean log cost of sharing, per neuron, from which a split is tried
-_EXPLAINED = 0.6  # share of it that the split has to explain
-_MORE = 0.05  # share of it that one more piece has to explain
+# A split has to explain so much of the cost of sharing: most of one that is large, nearly all of
+# one that is only larger than chance, as under noise.
+_LARGE, _MOST = 0.5, 0.6  # mean log cost per neuron, share
+_BEYOND_CHANCE, _NEARLY_ALL = 50.0, 0.9  # cost relative to that of as many constants, share
+_MORE = 0.05  # share that one more piece has to explain
 _REWEIGHTED = 3  # times that neurons are weighted anew by their residuals
 _FLOOR = 1e-7  # residual over variance below which a neuron counts as explained
 _NOISE_MARGIN = 3.0  # standard errors of a variance from which noise was taken away
@@ -111,6 +113,12 @@ class _Shared:
     drive: Float[Tensor, " B"]
     residual: Float[Tensor, " B"]
     weight: Float[Tensor, " B"]
+
+    @property
+    def columns_of_neurons(self) -> Int[Tensor, " B"]:
+        """Number of each neuron's own constants."""
+        none = self.solved["b"].shape[1]
+        return torch.cat([(at < none).sum(1) for at in self.columns])
 
     @property
     def middle(self) -> Tensor:
@@ -339,9 +347,14 @@ def _split(pool: _Pool, labels: Int[np.ndarray, " N"], seed: int) -> Int[np.ndar
         one = pool.solve(own, groups)
         at = one.neurons.numpy()
         whole, least = _log(one.cost, pool, at), _log(pool.rows.residual[at], pool, at)
-        if whole - least < _WORTH * len(own):
+        by_chance = float((one.columns_of_neurons / pool.rows.n_frames).sum())
+        if whole - least > _LARGE * len(own):
+            needed = _MOST
+        elif whole - least > _BEYOND_CHANCE * by_chance:
+            needed = _NEARLY_ALL
+        else:
             continue
-        best, chosen = _EXPLAINED - _MORE, None
+        best, chosen = needed - _MORE, None
         for pieces in _pieces(pool.rows, at, one, seed):
             cost = 0.0
             for piece in range(int(pieces.max()) + 1):
