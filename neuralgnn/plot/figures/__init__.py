@@ -341,7 +341,8 @@ FIGURES: dict[str, FigureSpec] = {
         "missing from the model alone (also with cells of a type sharing their constants), and "
         "from model and simulation as published. d, R² under measurement noise, from the drift "
         "with the measurement's finite difference (as published), from the finite difference of "
-        "the activity, and from the same with the noise's level known and constants shared.",
+        "the activity, and from the same with the noise's level known and constants shared. "
+        "Triangles: below the axis.",
         per_fit=False,
         table="fly_perturbed",
     ),

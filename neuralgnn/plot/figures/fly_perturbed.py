@@ -34,12 +34,15 @@ class _Curve:
         experiments: Experiments by their place on the horizontal axis.
         metric: Name of the metric.
         fit: Name of the fit.
+        limited: Whether its standard errors say what the data permit: not those of a model that
+            lacks edges, or of regressors with noise.
     """
 
     label: str
     experiments: dict[Any, str]
     metric: str = "weights_r2"
     fit: str = "varpro"
+    limited: bool = True
 
 
 @style()
@@ -73,14 +76,15 @@ def figure(data: FigureData) -> Figure:
             _Curve("edges that are determined", _NULL, "weights_auroc_null_identifiable"),
         ]),
         ("edges removed [%]", False, [
-            _Curve("from the model", _REMOVED),
-            _Curve("the same, cells of a type alike", _ALIKE, fit="varpro_alike"),
+            _Curve("from the model", _REMOVED, limited=False),
+            _Curve("the same, cells of a type alike", _ALIKE, fit="varpro_alike", limited=False),
             _Curve("from model and simulation", _REMOVED_TOO),
         ]),
         ("measurement noise", False, [
-            _Curve("drift, as published", _MEASURED),
-            _Curve("finite difference", _MEASURED, fit="varpro_recorded"),
-            _Curve("the same, level known, types alike", _KNOWN_NOISE, fit="varpro_known_noise"),
+            _Curve("drift, as published", _MEASURED, limited=False),
+            _Curve("finite difference", _MEASURED, fit="varpro_recorded", limited=False),
+            _Curve("the same, level known, types alike", _KNOWN_NOISE, fit="varpro_known_noise",
+                   limited=False),
         ]),
     ]  # fmt: skip
     for ax, (name, inverted, curves) in zip(axes, panels, strict=True):
@@ -105,12 +109,16 @@ def _draw(ax: Axes, rows: Sequence[Any], curves: Sequence[_Curve], *, inverted: 
             if known := _values(rows, experiment, plain)["published"]:
                 published[place] = known[0]
         color, places = type_color(number), list(found)
-        mean = [float(np.mean(found[place]["value"])) for place in places]
-        ax.plot(places, _shown(mean, inverted), color=color, marker="o", ms=3, lw=0.9,
-                label=curve.label)  # fmt: skip
+        mean = _shown([float(np.mean(found[place]["value"])) for place in places], inverted)
+        off = [value < _WORST for value in mean]
+        ax.plot(places, np.maximum(mean, _WORST), color=color, lw=0.9, label=curve.label,
+                marker="o", ms=3, markevery=[not each for each in off])  # fmt: skip
+        ax.plot(places, np.where(off, _WORST, np.nan), ls="", marker="v", ms=4, color=color,
+                clip_on=False)  # fmt: skip
         limits = {p: found[p]["ceiling"][0] for p in places if found[p]["ceiling"]}
-        ax.plot(list(limits), _shown(list(limits.values()), inverted), color=color, lw=0.6,
-                ls=(0, (4, 2)), zorder=1)  # fmt: skip
+        if curve.limited:
+            ax.plot(list(limits), _shown(list(limits.values()), inverted), color=color, lw=0.6,
+                    ls=(0, (4, 2)), zorder=1)  # fmt: skip
     if inverted:
         ax.set_yscale("log")
         ax.set_ylabel("1 − AUROC")
@@ -122,7 +130,8 @@ def _draw(ax: Axes, rows: Sequence[Any], curves: Sequence[_Curve], *, inverted: 
         ax.set_ylim(max(lowest, _WORST), 1.01)  # how bad a useless model is does not matter
     places = {place for curve in curves for place in curve.experiments}
     ax.set_xticks(sorted(places))
-    ax.plot([], [], color="0.5", lw=0.6, ls=(0, (4, 2)), label="limit of the data")
+    if any(curve.limited for curve in curves):
+        ax.plot([], [], color="0.5", lw=0.6, ls=(0, (4, 2)), label="limit of the data")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=5.5)
 
 
