@@ -8,6 +8,7 @@ import torch
 
 from neuralgnn.data import Graph
 from neuralgnn.simulate.fly.lattice import columns
+from neuralgnn.train.varpro import alike
 from neuralgnn.train.varpro.alike import share_alike
 from neuralgnn.train.varpro.sparse_rows import SparseRows, SparseSums, sum_frames
 from neuralgnn.train.varpro.sparse_sums import Frames, Measurement
@@ -104,6 +105,19 @@ def test_unlike_weights_are_not_shared(lattice: Circuit) -> None:
 
     assert numbers["n_sharing"] == 0
     assert torch.equal(after.weight, rows.weight)
+
+
+def test_neurons_with_thousands_of_random_edges_keep_their_own(
+    lattice: Circuit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alike, "_MOST_WEIGHTS", 3)
+    sums = summed(lattice, target="drift")
+    rows = sums.solve(ridge=1e-8)
+    after, numbers = share_alike(sums, rows, **SETTINGS)
+
+    kept = torch.as_tensor(np.diff(lattice.graph.indptr) > 3)
+    assert torch.equal(after.leak[kept], rows.leak[kept])
+    assert numbers["n_sharing"] <= int((~kept).sum())
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1])

@@ -7,7 +7,8 @@ Edges between two clusters at one distance share a weight. The normal equations 
 neurons are added up, each divided by its residual, so that neurons whose activity the model cannot
 explain (an input is missing) hardly count; the sum is solved as one.
 
-A cluster keeps its neurons' own constants if shared ones leave much of their rates unexplained.
+A cluster keeps its neurons' own constants if shared ones leave much of their rates unexplained, or
+if it has thousands of different connections, as in a graph full of random edges.
 Held-out frames do not decide: where an input is missing, a neuron's own constants take its part,
 predict better, and are wrong.
 """
@@ -39,6 +40,7 @@ from neuralgnn.train.varpro.wiring import cluster_by_wiring
 logger = logging.getLogger(__name__)
 
 _FEW = 4  # neurons that make a cluster
+_MOST_WEIGHTS = 2000  # of a cluster that shares: random edges are nobody else's
 _MOST_PARTS = 4  # into which a cluster is split at once
 # A split has to explain so much of the cost of sharing: most of one that is large, nearly all of
 # one that is only larger than chance, as under noise.
@@ -189,6 +191,11 @@ class _Pool:
                 )
             )
         return parts
+
+    def can_share(self, own: Int[np.ndarray, " B"], groups: Int[Tensor, " E"]) -> bool:
+        """Whether neurons are enough, and have few enough weights between them."""
+        edges = np.concatenate([self.sums.graph.in_edges(int(neuron)) for neuron in own])
+        return len(own) >= _FEW and len(torch.unique(groups[edges])) <= _MOST_WEIGHTS
 
     def solve(self, own: Int[np.ndarray, " B"], groups: Int[Tensor, " E"]) -> _Shared:
         """One solution for some neurons, noise and all, and how much each of them counts.
@@ -342,7 +349,7 @@ def _split(pool: _Pool, labels: Int[np.ndarray, " N"], seed: int) -> Int[np.ndar
     groups = torch.as_tensor(_groups(pool.sums.graph, labels))
     labels, following = labels.copy(), int(labels.max()) + 1
     for own in list(_members(labels)):
-        if len(own) < 2 * _FEW:
+        if len(own) < 2 * _FEW or not pool.can_share(own, groups):
             continue
         one = pool.solve(own, groups)
         at = one.neurons.numpy()
@@ -396,7 +403,7 @@ def _sharing(
     pool: _Pool, groups: Int[Tensor, " E"], own: Int[np.ndarray, " B"], tolerance: float
 ) -> _Shared | None:
     """What neurons share, unless it leaves much unexplained that their own constants explain."""
-    if len(own) < _FEW:
+    if not pool.can_share(own, groups):
         return None
     shared = pool.solve(own, groups)
     at = shared.neurons
