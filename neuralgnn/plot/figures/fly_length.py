@@ -39,14 +39,14 @@ def figure(data: FigureData) -> Figure:
     if not rows:
         known = ", ".join(sorted({str(row["experiment"]) for row in every})) or "nothing"
         raise ValueError(f"figure fly_length shows {_EXPERIMENT}; the table has {known}")
-    page = sheet(DOUBLE_COLUMN, 66.0)
+    page = sheet(DOUBLE_COLUMN, 62.0)
     for number, (metric, name) in enumerate(_PANELS):
-        ax = axes_mm(page, 16.0 + 60.0 * number, 14.0, 44.0, 38.0)
+        ax = axes_mm(page, 16.0 + 59.0 * number, 14.0, 40.0, 36.0)
         _draw(ax, rows, metric)
         ax.set_ylabel(name)
         letter_panel(ax, "abc"[number], left=12.0)
         if number == 0:
-            ax.legend(loc="lower left", bbox_to_anchor=(0, 1.02), ncols=3, fontsize=6)
+            ax.legend(loc="lower left", bbox_to_anchor=(0, 1.17), ncols=3, fontsize=6)
     return page
 
 
