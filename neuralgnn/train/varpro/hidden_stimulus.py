@@ -37,9 +37,9 @@ from neuralgnn.data.graph import Graph
 from neuralgnn.models.hidden_stimulus import HiddenStimulus, StimulusSiren
 from neuralgnn.train.varpro.hats import Hats
 from neuralgnn.train.varpro.siren import descend
+from neuralgnn.train.varpro.sparse_rows import message_ridge
 from neuralgnn.train.varpro.sparse_sums import Frames
 
-_BLUR = 100.0  # ridge relative to the mean variance of messages, in units of the other ridge
 _DEAD = 1e-20  # variance of a message, relative to the activity's, that carries nothing
 _ALIKE = 1e-9
 """Share of the rates' variance, along the direction in which the inputs of a channel differ least,
@@ -77,7 +77,7 @@ def find_hidden_stimulus(
     curve = torch.as_tensor(values)
 
     def transfer(x: Tensor) -> Tensor:
-        return hats.curve(curve, x)
+        return hats.curve(curve.to(x.device), x)
 
     sums: list[_Sums] = []
     n_frames = 0
@@ -270,7 +270,7 @@ def _solve(
     alive = variance[:n_free] > floor
     scale = torch.where(alive, variance[:n_free], 1.0).sqrt()
     shape = torch.where(alive[:, None] & alive, gram / (scale[:, None] * scale), 0.0)
-    penalty = torch.where(alive, ridge * (1 + _BLUR * typical / scale.square()), 1.0)
+    penalty = torch.where(alive, message_ridge(scale, ridge=ridge, typical=typical), 1.0)
     penalty[:n_inputs] = torch.where(alive[:n_inputs], 0.0, 1.0)
     shape = shape + torch.diag(penalty)
     _check_apart(group, shape, alive[:n_inputs])

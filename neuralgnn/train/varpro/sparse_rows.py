@@ -27,6 +27,8 @@ __all__ = [
     "SparseSums",
     "System",
     "constants",
+    "expected_square",
+    "message_ridge",
     "solve_sparse_rows",
     "sum_frames",
 ]
@@ -265,14 +267,14 @@ def _solve(
     system = System.of(covariance, floor=floor, n_frames=n_frames)
     if most_noise:
         system = replace(system, shape=_with_positive_eigenvalues(system.shape))
-    weakest = ridge * (1 + _BLUR * typical / system.scale.square())
+    weakest = message_ridge(system.scale, ridge=ridge, typical=typical)
     weakest[:, :2] = 0.0
     message = sums.batch.edges >= 0
     solved = system.solve(weakest)
     for _ in range(ROUNDS):
         if float((solved["residual"] / system.variance.clamp_min(1e-300)).max()) < EXACT:
             break
-        expected = _expected_square(solved, message)
+        expected = expected_square(solved, message)
         noise = solved["residual"] / (n_frames * expected)
         penalty = weakest + noise[:, None] / system.scale.square()
         penalty[:, :2] = 0.0
@@ -353,8 +355,26 @@ class System:
         return torch.where(known, error, torch.inf)
 
 
-def _expected_square(solved: dict[str, Tensor], message: Tensor) -> Float[Tensor, " B"]:
-    """Mean square of a receiver's weights, from the resolved part of them (MacKay 1992)."""
+def message_ridge(scale: Tensor, *, ridge: float, typical: float) -> Tensor:
+    """Both ridges on messages in columns of unit variance.
+
+    Args:
+        scale: Standard deviations of the columns.
+        ridge: Relative to a column of unit variance.
+        typical: Mean variance of all messages.
+    """
+    return ridge * (1 + _BLUR * typical / scale.square())
+
+
+def expected_square(
+    solved: dict[str, Tensor], message: Bool[Tensor, "B K"]
+) -> Float[Tensor, " B"]:
+    """Mean square of a receiver's weights, from the resolved part of them (MacKay 1992).
+
+    Args:
+        solved: From :meth:`System.solve`.
+        message: Which columns behind leak and external input are messages, not padding.
+    """
     square = (solved["b"][:, 2:].square() * message).sum(1)
     resolved = (solved["resolution"][:, 2:] * message).sum(1)
     return (square / resolved.clamp_min(0.5)).clamp_min(1e-30)

@@ -77,17 +77,7 @@ def run_graph_varpro(
     """
     trainer = config.trainer
     assert isinstance(trainer, GraphVarproConfig)
-    graph = recording.graph
-    if graph is None:
-        raise ValueError(
-            f"{recording.path} has no graph, which trainer.kind = 'varpro_graph' fits on; use "
-            "'varpro', or import the recording with its edges"
-        )
-    if trainer.alike is not None and (graph.u is None or graph.v is None):
-        raise ValueError(
-            f"{recording.path}: trainer.alike tells types by how far edges reach on the lattice, "
-            "and neurons have no u and v: import the graph with them, or set alike to null"
-        )
+    graph = _graph_of(recording, trainer)
     settings = config.model_dump(mode="json", exclude=set(FitConfig.HOW_IT_RUNS))
     code = code_digest("neuralgnn.models", "neuralgnn.train")
     key = digest([settings, recording.digest, seed, device.type, torch.__version__, code])
@@ -107,8 +97,8 @@ def run_graph_varpro(
     )
     found = _search(trainer, graph, receivers, fitted, tested, store, progress=progress)
     frames = _solve_frames(train_frames, trainer)
-    stimulus: dict[str, Any] = {}
     driving: HiddenStimulus | None = None
+    stimulus: dict[str, Any] = {}
     if hidden is not None:
         driving = find_stimulus(
             recording,
@@ -120,7 +110,6 @@ def run_graph_varpro(
             progress=progress,
         )
         load = load.driven_by(driving)
-        tested = load(_evenly(held_out_frames, _HELD_OUT_FRAMES))
         siren = fit_siren(hidden, recording, load, train_frames, seed=seed)
         stimulus = {"hidden_stimulus": driving.plain(), "stimulus_siren": siren}
     sums = _sum(trainer, graph, load, frames, found, dt=recording.dt, progress=progress)
@@ -142,6 +131,26 @@ def run_graph_varpro(
         "held_out_error": found.error,
         **numbers,
     }
+
+
+def _graph_of(recording: Recording, trainer: GraphVarproConfig) -> Graph:
+    """The graph that is fitted on.
+
+    Raises:
+        ValueError: If there is none, or like neurons are to share and have no places.
+    """
+    graph = recording.graph
+    if graph is None:
+        raise ValueError(
+            f"{recording.path} has no graph, which trainer.kind = 'varpro_graph' fits on; use "
+            "'varpro', or import the recording with its edges"
+        )
+    if trainer.alike is not None and (graph.u is None or graph.v is None):
+        raise ValueError(
+            f"{recording.path}: trainer.alike tells types by how far edges reach on the lattice, "
+            "and neurons have no u and v: import the graph with them, or set alike to null"
+        )
+    return graph
 
 
 @dataclass(frozen=True)
