@@ -40,6 +40,7 @@ rule all:
     input:
         all_figures(),
         all_movies(),
+        all_discards(),
         TABLE.format(part="metrics"),
         REPORT,
     localrule: True

@@ -83,6 +83,7 @@ _TARGETS = frozenset(
         "simulate",
         "simulate_all",
         "simulate_fly",
+        "discard_recording",
         "train",
         "train_all",
         "train_part",
@@ -196,6 +197,9 @@ class WorkflowConfig(Collection):
 
     results: Annotated[str, Field(min_length=1), AfterValidator(_folder)] = "results"
     """Folder that everything is written to."""
+    keep_recordings: bool = True
+    """Whether recordings stay once all that is made from them is there. A fly at its full size
+    takes 8 GB for each seed; without, a run needs room only for those in work."""
     plot: PlotConfig = PlotConfig()
     """How figures look; a change draws them anew and computes nothing."""
     collections: dict[Name, Collection] = {}

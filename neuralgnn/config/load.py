@@ -34,6 +34,9 @@ Model = TypeVar("Model", bound=BaseModel)
 # does not have leaves it as it is.
 _NAMED = (("fits",), ("analysis", "changed_networks"))
 
+# A command line's values come as text where they are not numbers or Python's own words.
+_BOOLEANS = {"true": True, "false": False}
+
 
 @dataclass(frozen=True)
 class Project:
@@ -67,7 +70,11 @@ def load_project(path: Path | str, *, overlay: Mapping[str, Any] | None = None) 
         ConfigError: With one line per problem.
     """
     source = read_yaml(Path(path))
-    source = Source(source.path, source.values | dict(overlay or {}), source.root)
+    typed = {
+        key: _BOOLEANS.get(value, value) if isinstance(value, str) else value
+        for key, value in (overlay or {}).items()
+    }
+    source = Source(source.path, source.values | typed, source.root)
     workflow = parse(WorkflowConfig, source.values, place=source.place)
     problems, experiments = [], {}
 

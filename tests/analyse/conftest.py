@@ -60,7 +60,7 @@ class Network:
 @pytest.fixture(scope="session")
 def network() -> Network:
     n, n_frames = 100, 6000
-    rng = np.random.RandomState(0)  # noqa: NPY002: the published generator
+    rng = np.random.RandomState(0)
     weight = rng.standard_cauchy(n * n)
     weight[np.abs(weight) > 25] = 0
     weight = (weight / n**0.7).reshape(n, n)

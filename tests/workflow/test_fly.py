@@ -1,5 +1,6 @@
 """The rule that records the fly: planned without a run, and run in small."""
 
+import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,28 @@ def test_one_job_makes_recording_and_test_recording(
     assert open_recording(train).n_frames == 300
     assert open_recording(test).n_frames == 50
     assert open_truth(train) is not None
+
+
+def test_recordings_that_are_not_kept_are_gone_and_not_missed(
+    tmp_path: Path, snakemake: Run, settings: Path
+) -> None:
+    try:
+        connectome_file()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    values = "keep_recordings: false\n"
+    settings.write_text(settings.read_text() + values)
+
+    run = snakemake(folder=tmp_path, config=settings)
+    again = snakemake(folder=tmp_path, config=settings)
+
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert (tmp_path / "results" / "report.html").is_file()
+    left = {path.name for path in (tmp_path / "results" / "fly" / "seed_1").iterdir()}
+    assert left == {"recording.json", "varpro"}
+    record = json.loads((tmp_path / "results" / "fly" / "seed_1" / "recording.json").read_text())
+    assert set(record["discarded"]) == {"activity.zarr", "test.zarr"}
+    assert "Nothing to be done" in again.stdout
 
 
 def test_a_checkpoint_that_is_not_there_is_asked_for_in_one_line(

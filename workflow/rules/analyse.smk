@@ -25,6 +25,7 @@ rule analyse:
         f"{BENCHMARKS}/analyse/{{experiment}}_seed_{{seed}}_{{fit}}.tsv"
     wildcard_constraints:
         experiment=OF_ASSEMBLY,
+    priority: 3
     conda:
         ENVIRONMENT
     threads: 1
@@ -60,6 +61,7 @@ rule analyse_graph:
         f"{BENCHMARKS}/analyse/{{experiment}}_seed_{{seed}}_{{fit}}.tsv"
     wildcard_constraints:
         experiment=OF_GRAPH,
+    priority: 3
     conda:
         ENVIRONMENT
     threads: 1
@@ -89,6 +91,7 @@ rule probe:
         f"{BENCHMARKS}/probe/{{experiment}}_seed_{{seed}}_{{fit}}.tsv"
     wildcard_constraints:
         experiment=OF_GRAPH,
+    priority: 3
     conda:
         ENVIRONMENT
     threads: 1

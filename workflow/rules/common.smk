@@ -91,6 +91,7 @@ RESULTS = PROJECT.workflow.results
 SEED = f"{RESULTS}/{{experiment}}/seed_{{seed}}"
 RECORDING = f"{SEED}/activity.zarr/zarr.json"
 TEST_RECORDING = f"{SEED}/test.zarr/zarr.json"
+RECORD = f"{SEED}/recording.json"  # of a recording that is no longer there
 FIT = FitFolder(Path(SEED) / "{fit}")
 FIGURE = f"{RESULTS}/figures/{{figure}}"
 FIT_FIGURE = f"{SEED}/{{fit}}/figures/{{figure}}"
@@ -313,6 +314,7 @@ def part_target(name):
     return [
         *all_figures(name),
         *all_movies(name),
+        *all_discards(name),
         TABLE.format(part=name),
         SUMMARY.format(part=name),
         PAGE.format(page=name),
@@ -388,6 +390,40 @@ def of_all_fits(pattern, name=None):
         str(pattern).format(experiment=experiment, seed=seed, fit=fit)
         for experiment, seed, fit in fits(PROJECT, part_of(name))
     ]
+
+
+def all_discards(name=None):
+    """Records of the recordings that are not kept."""
+    if PROJECT.workflow.keep_recordings:
+        return []
+    return [
+        RECORD.format(experiment=experiment, seed=seed)
+        for experiment, seeds in part_of(name).experiments.items()
+        for seed in seeds
+    ]
+
+
+def uses_of_recording(wildcards):
+    """Whatever reads a recording, in all parts of the run, or is made from what does."""
+    recorded = (wildcards.experiment, int(wildcards.seed))
+    files = []
+    for name in (None, *PROJECT.workflow.collections):
+        files += [
+            str(FIT.metrics).format(experiment=experiment, seed=seed, fit=fit)
+            for experiment, seed, fit in fits(PROJECT, part_of(name))
+            if (experiment, seed) == recorded
+        ]
+        folder = SEED.format(**wildcards)
+        files += [file for file in all_figures(name) if file.startswith(f"{folder}/")]
+        for figure in part_of(name).figures:
+            for need, (*owner, fit) in figure_sources(PROJECT, figure).items():
+                if tuple(owner) != recorded:
+                    continue
+                if Need.of(need).store == "activity":
+                    files.append(f"{FIGURE}.pdf".format(figure=figure))
+                else:
+                    files.append(need_file(need, **wildcards, fit=fit))
+    return sorted(set(files))
 
 
 def table_inputs(wildcards):

@@ -17,6 +17,7 @@ rule figure:
         f"{LOGS}/figure/{{figure}}.log",
     benchmark:
         f"{BENCHMARKS}/figure/{{figure}}.tsv"
+    priority: 4
     conda:
         ENVIRONMENT
     threads: 1
@@ -46,6 +47,7 @@ rule movie:
         f"{LOGS}/movie/{{figure}}.log",
     benchmark:
         f"{BENCHMARKS}/movie/{{figure}}.tsv"
+    priority: 4
     conda:
         ENVIRONMENT
     threads: 1
@@ -80,6 +82,7 @@ rule figure_of_fit:
         f"{LOGS}/figure_of_fit/{{experiment}}_seed_{{seed}}_{{fit}}_{{figure}}.log",
     benchmark:
         f"{BENCHMARKS}/figure_of_fit/{{experiment}}_seed_{{seed}}_{{fit}}_{{figure}}.tsv"
+    priority: 4
     conda:
         ENVIRONMENT
     threads: 1
@@ -114,6 +117,7 @@ rule figure_of_seeds:
         f"{LOGS}/figure_of_seeds/{{experiment}}_{{fit}}_{{figure}}.log",
     benchmark:
         f"{BENCHMARKS}/figure_of_seeds/{{experiment}}_{{fit}}_{{figure}}.tsv"
+    priority: 4
     conda:
         ENVIRONMENT
     threads: 1

@@ -13,6 +13,7 @@ rule select:
         f"{LOGS}/select/{{experiment}}_seed_{{seed}}_{{fit}}.log",
     benchmark:
         f"{BENCHMARKS}/select/{{experiment}}_seed_{{seed}}_{{fit}}.tsv"
+    priority: 2
     conda:
         ENVIRONMENT
     threads: 1

@@ -52,3 +52,28 @@ rule simulate_fly:
         code=code_digest("neuralgnn.steps.simulate"),
     script:
         "../scripts/simulate.py"
+
+
+rule discard_recording:
+    """Gives back the room of a recording that is done with (``keep_recordings: false``)."""
+    input:
+        uses=uses_of_recording,
+    output:
+        record=RECORD,
+    log:
+        f"{LOGS}/discard_recording/{{experiment}}_seed_{{seed}}.log",
+    benchmark:
+        f"{BENCHMARKS}/discard_recording/{{experiment}}_seed_{{seed}}.tsv"
+    priority: 5
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=growing(10),
+        gpu=0,
+    params:
+        # Not an input: a discarded recording is not simulated again to be discarded.
+        recording=RECORDING,
+    script:
+        "../scripts/discard.py"

@@ -15,6 +15,7 @@ rule train_part:
         f"{BENCHMARKS}/train_part/{{experiment}}_seed_{{seed}}_{{fit}}_{{part}}.tsv"
     wildcard_constraints:
         part=PARTS,
+    priority: 1
     conda:
         ENVIRONMENT
     threads: threads_of_part
@@ -42,6 +43,7 @@ rule train:
         f"{LOGS}/train/{{experiment}}_seed_{{seed}}_{{fit}}.log",
     benchmark:
         f"{BENCHMARKS}/train/{{experiment}}_seed_{{seed}}_{{fit}}.tsv"
+    priority: 1
     conda:
         ENVIRONMENT
     threads: 2
@@ -73,6 +75,7 @@ for experiment, fit, seeds in fits_together(PROJECT):
             f"{LOGS}/train/{experiment}_seeds_{seeds[0]}_to_{seeds[-1]}_{fit}.log",
         benchmark:
             f"{BENCHMARKS}/train/{experiment}_seeds_{seeds[0]}_to_{seeds[-1]}_{fit}.tsv"
+        priority: 1
         conda:
             ENVIRONMENT
         threads: 2
