@@ -10,6 +10,7 @@ import warnings
 
 import numpy as np
 from jaxtyping import Float
+from sklearn.neighbors import NearestNeighbors
 
 _MIN_ROWS, _MAX_ROWS = 20, 2_000
 
@@ -42,20 +43,26 @@ def project_curves(
     rows = rows.astype(int)
     if len(rows) < _MIN_ROWS:
         return placed
+    spread = np.sqrt(curves.var(axis=0).sum()) or 1.0
+    features = (curves[rows] / spread).astype(np.float32)
+    n_neighbors = min(n_neighbors, len(rows) - 1)
+    # Exact neighbours; UMAP's own search for them is approximate and compiles for half a minute.
+    search = NearestNeighbors(n_neighbors=n_neighbors).fit(features)
+    distance, neighbor = search.kneighbors(features)  # of which a point is the first itself
     with warnings.catch_warnings():
         # It says that Tensorflow is missing, and that a graph has parts: both are meant to be.
         warnings.simplefilter("ignore")
-        import umap  # compiles for half a minute: only those who map curves wait for it
+        import umap  # compiles for some seconds: only those who map curves wait for it
 
         layout = umap.UMAP(
-            n_neighbors=min(n_neighbors, len(rows) - 1),
+            n_neighbors=n_neighbors,
             min_dist=min_dist,
             n_epochs=n_epochs,
             init="pca",
             random_state=seed,
             n_jobs=1,
             low_memory=False,
+            precomputed_knn=(neighbor, distance.astype(np.float32)),
         )
-        spread = np.sqrt(curves.var(axis=0).sum()) or 1.0
-        placed[rows] = np.asarray(layout.fit_transform(curves[rows] / spread), dtype=np.float64)
+        placed[rows] = np.asarray(layout.fit_transform(features), dtype=np.float64)
     return placed
