@@ -27,8 +27,8 @@ __all__ = [
     "start_frames",
 ]
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
@@ -38,6 +38,7 @@ from torch import Tensor
 
 from neuralgnn.analyse.labels import about
 from neuralgnn.models.assembly import AssemblyGNN
+from neuralgnn.models.place import one_thread
 
 Drift = Callable[..., Tensor]
 """Rate of change of states; of a driven network, of states and their frames of the recording."""
@@ -277,16 +278,10 @@ def rollout_dataset(
     )
 
 
-@contextmanager
-def _threads_for(x0: Float[Tensor, "S N"]) -> Iterator[None]:
+def _threads_for(x0: Float[Tensor, "S N"]) -> AbstractContextManager[None]:
     """One thread for small networks.
 
     A step of 1000 neurons takes 3 ms; shared between two threads that wait for each other after
     every operation, it takes thirty times that on a machine with anything else to do.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1 if x0.shape[1] <= _ONE_THREAD else before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return one_thread(where=x0.shape[1] <= _ONE_THREAD)

@@ -220,6 +220,13 @@ def part_files(wildcards, names):
     return [PART.format(**of, part=name) for name in names]
 
 
+def threads_of_fit(wildcards):
+    """Threads of a fit: one where all is matrices of some dozens of rows, so that two fits go on
+    side by side."""
+    fit = experiment_of(wildcards).fits[wildcards.fit]
+    return 1 if fit.trainer.kind == "varpro_graph" else 2
+
+
 def threads_of_part(wildcards):
     """Threads of a part of a fit."""
     return part_threads(experiment_of(wildcards).simulation.n_neurons)

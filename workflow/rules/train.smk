@@ -46,7 +46,7 @@ rule train:
     priority: 1
     conda:
         ENVIRONMENT
-    threads: 2
+    threads: threads_of_fit
     resources:
         mem_mb=fit_memory,
         runtime=growing(240),

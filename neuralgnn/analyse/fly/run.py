@@ -25,6 +25,7 @@ from neuralgnn.analyse.fly.weights import weights_dataset
 from neuralgnn.analyse.labels import about
 from neuralgnn.data.graph import Graph
 from neuralgnn.data.recording import Recording
+from neuralgnn.models.place import one_thread
 from neuralgnn.models.sparse import SparseGNN
 
 _log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ _RESPONSE_FRAMES = 500
 _SHOWN = 20  # neurons whose rollout is kept
 
 
+@one_thread()
 def analyse_graph(
     recording: Recording,
     truth: xr.Dataset | None,

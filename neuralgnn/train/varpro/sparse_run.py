@@ -19,6 +19,7 @@ from neuralgnn.data import Graph, Recording, atomic_path, digest, provenance
 from neuralgnn.data.provenance import code_digest
 from neuralgnn.models import AffineGNN, save_checkpoint
 from neuralgnn.models.hidden_stimulus import HiddenStimulus
+from neuralgnn.models.place import one_thread
 from neuralgnn.train.progress import Progress
 from neuralgnn.train.resume import ResumePoint
 from neuralgnn.train.varpro.alike import share_alike
@@ -41,6 +42,7 @@ _SAMPLE = 400_000
 _HISTORY = ("step", "stage", "start", "loss", "damping")
 
 
+@one_thread()
 def run_graph_varpro(
     recording: Recording,
     config: FitConfig,
