@@ -98,7 +98,6 @@ class Pool:
     def __init__(self, sums: SparseSums, rows: SparseRows, ridge: float) -> None:
         self.sums, self.rows, self.ridge = sums, rows, ridge
         self.floor, self.typical = sums.dead_variance, sums.mean_message_variance
-        self.stacked = sums.shift.stacked
         n = sums.graph.n_neurons
         self.batch, self.row = np.zeros((2, n), dtype=np.int64)
         for number, each in enumerate(sums.batches):
@@ -116,13 +115,13 @@ class Pool:
             clean = raw
             if sums.noise is not None:
                 clean = sums.moments(self.sums.n_frames, rows, most_noise=torch.inf)[1]
-            columns = sums.batch.columns[rows]
+            mean = self.sums.shift[sums.batch.every[rows]] + mean
             parts.append(
                 _Part(
                     torch.as_tensor(some),
                     sums.batch.edges[rows].cpu(),
-                    (self.stacked[columns] + mean[:, :-1]).cpu(),
-                    (self.sums.shift.y[sums.batch.receivers[rows]] + mean[:, -1]).cpu(),
+                    mean[:, :-1].cpu(),
+                    mean[:, -1].cpu(),
                     raw.cpu(),
                     clean.cpu(),
                     (raw - clean).diagonal(dim1=1, dim2=2)[:, :-1].clamp_min(0).cpu(),

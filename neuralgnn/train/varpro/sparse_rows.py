@@ -42,10 +42,10 @@ from torch import Tensor
 
 from neuralgnn.data.graph import Graph
 from neuralgnn.train.varpro.sparse_sums import (
+    Columns,
     Frames,
     Measurement,
     Messages,
-    Shift,
     Slopes,
     Sums,
     products_of,
@@ -130,23 +130,22 @@ def sum_frames(
     """
     sums: list[Sums] = []
     messages: Messages | None = None
-    shift: Shift | None = None
+    columns = Columns(transfer)
     n_frames = 0
     slopes = Slopes(measurement)
     for block in blocks:
-        sent = transfer(block.x.double())
-        if shift is None:
-            shift = Shift.of(block, sent)
-            sums, messages = products_of(graph, sent.device)
-        columns = shift.columns(block, sent)
+        rows = columns.fill(block)
+        if not n_frames:
+            sums, messages = products_of(graph, rows.device)
         if messages is not None:
-            messages.add(columns[0][2 * graph.n_neurons : 3 * graph.n_neurons])
+            messages.add(rows[2 * graph.n_neurons : 3 * graph.n_neurons])
+        total = rows.sum(1)
         for each in sums:
-            each.add(*columns)
+            each.add(rows, total)
         slopes.add(block, transfer)
         n_frames += block.x.shape[1]
     most = max((each.batch.columns.shape[1] for each in sums), default=0)
-    if shift is None or n_frames <= most + 1:
+    if n_frames <= most + 1:
         raise ValueError(
             f"{n_frames} frames do not determine the {most + 1} unknowns of the neuron with the "
             "most inputs: record longer, or raise trainer.n_samples"
@@ -154,7 +153,7 @@ def sum_frames(
     if measurement is not None:
         for each in sums:
             each.find_noise(measurement, slopes, n_frames)
-    return SparseSums(graph, sums, shift, n_frames)
+    return SparseSums(graph, sums, columns.shift, n_frames)
 
 
 @dataclass(frozen=True)
@@ -163,7 +162,7 @@ class SparseSums:
 
     graph: Graph
     batches: list[Sums]
-    shift: Shift
+    shift: Float[Tensor, " S"]  # of Columns
     n_frames: int
 
     def solve(self, *, ridge: float, take_noise: bool = True) -> SparseRows:
@@ -173,19 +172,18 @@ class SparseSums:
             ridge: Ridge on messages, relative to a column of unit variance.
             take_noise: Whether measurement noise that is known is taken away.
         """
-        stacked = self.shift.stacked
         floor, typical = self.dead_variance, self.mean_message_variance
         graph = self.graph
-        found = {name: stacked.new_zeros(graph.n_neurons) for name in _PER_NEURON}
-        found |= {name: stacked.new_zeros(graph.n_edges) for name in _PER_EDGE}
+        found = {name: self.shift.new_zeros(graph.n_neurons) for name in _PER_NEURON}
+        found |= {name: self.shift.new_zeros(graph.n_edges) for name in _PER_EDGE}
         for each in self.batches:
             batch = each.batch
             at = batch.edges >= 0
             most = _MOST_NOISE if take_noise and each.noise is not None else 0.0
             system = {"floor": floor, "typical": typical, "most_noise": most}
             solved = _solve(each, self.n_frames, ridge=ridge, **system)
-            means = stacked[batch.columns] + solved["mean"]
-            target = self.shift.y[batch.receivers] + solved["target_mean"]
+            shift = self.shift[batch.every]
+            means, target = shift[:, :-1] + solved["mean"], shift[:, -1] + solved["target_mean"]
             values = constants(solved, means, target, self.n_frames)
             for name in _PER_NEURON:
                 found[name][batch.receivers] = values[name]

@@ -14,11 +14,11 @@ to that of a message, and :math:`-s^2/dt` to the product of leak and target; tha
 
 __all__ = [
     "Batch",
+    "Columns",
     "Frames",
     "Measurement",
     "Messages",
     "Noise",
-    "Shift",
     "Slopes",
     "Sums",
     "products_of",
@@ -69,11 +69,16 @@ class Batch:
 
     receivers: Int[Tensor, " B"]
     edges: Int[Tensor, "B K"]  # -1: padding
-    columns: Int[Tensor, "B P"]  # rows of the stacked columns; the last one is zero
+    every: Int[Tensor, "B Q"]  # of the columns and, last, the target: rows of Columns
+
+    @property
+    def columns(self) -> Int[Tensor, "B P"]:
+        """Rows of the columns, of those of :class:`Columns`."""
+        return self.every[:, :-1]
 
     def to(self, device: torch.device) -> "Batch":
         """The same on a device."""
-        return Batch(*(each.to(device) for each in (self.receivers, self.edges, self.columns)))
+        return Batch(*(each.to(device) for each in (self.receivers, self.edges, self.every)))
 
 
 def batches_of(graph: Graph, *, most: int = 512) -> Iterator[Batch]:
@@ -99,37 +104,42 @@ def _batch(graph: Graph, receivers: np.ndarray, width: int) -> Batch:
         own = graph.in_edges(int(receiver))
         edges[row, : len(own)] = own
     senders = np.where(edges >= 0, 2 * n + graph.pre[edges], 3 * n) if width else edges
-    columns = np.column_stack([receivers, n + receivers, senders])
-    return Batch(torch.as_tensor(receivers), torch.as_tensor(edges), torch.as_tensor(columns))
+    every = np.column_stack([receivers, n + receivers, senders, 3 * n + 1 + receivers])
+    return Batch(torch.as_tensor(receivers), torch.as_tensor(edges), torch.as_tensor(every))
 
 
-@dataclass(frozen=True)
-class Shift:
-    """About the mean of each column; subtracted early, sums of squares keep their digits."""
+class Columns:
+    """Columns of all receivers, a block of frames at a time: ``S = 4 N + 1`` rows of it.
 
-    x: Tensor
-    y: Tensor
-    external: Tensor
-    sent: Tensor
+    Activity, external input, messages, one row of zeros for padding, targets; less about their
+    means, so that sums of squares keep their digits. One piece of memory serves all blocks: to
+    be given new pages for each would take as long as the sums.
 
-    @classmethod
-    def of(cls, block: Frames, sent: Tensor) -> "Shift":
-        """Means of the first block, and of its messages."""
-        rows = (block.x, block.y, block.external)
-        x, y, external = (row.double().mean(1) for row in rows)
-        return cls(x, y, external, sent.mean(1))
+    Args:
+        transfer: g, elementwise.
+    """
 
-    @property
-    def stacked(self) -> Float[Tensor, " S"]:
-        """Of the columns ``(3 N + 1)``: activity, external input, messages, zero."""
-        return torch.cat([self.x, self.external, self.sent, self.sent.new_zeros(1)])
+    def __init__(self, transfer: Callable[[Tensor], Tensor]) -> None:
+        self._transfer = transfer
+        self._memory = torch.zeros(0)
+        self.shift: Float[Tensor, " S"] = torch.zeros(0)
+        """About the mean of each row: that of the first block."""
 
-    def columns(self, block: Frames, sent: Tensor) -> tuple[Tensor, Tensor]:
-        """Columns ``(3 N + 1, T)``, less about their means; targets (N, T)."""
-        rows = torch.cat(
-            [block.x.double(), block.external.double(), sent, sent.new_zeros(1, sent.shape[1])]
-        )
-        return rows - self.stacked[:, None], block.y.double() - self.y[:, None]
+    def fill(self, block: Frames) -> Float[Tensor, "S T"]:
+        """The block's columns, until the next block."""
+        n, width = block.x.shape
+        size = (4 * n + 1) * width
+        if len(self._memory) < size:
+            self._memory = torch.empty(size, dtype=torch.float64, device=block.x.device)
+        rows = self._memory[:size].view(4 * n + 1, width)
+        rows[:n], rows[n : 2 * n], rows[3 * n + 1 :] = block.x, block.external, block.y
+        rows[3 * n] = 0.0
+        step = max(1, _GATHER_BYTES // (8 * width))
+        for some in torch.arange(n, device=rows.device).split(step):
+            rows[2 * n + some] = self._transfer(rows[some])
+        if not len(self.shift):
+            self.shift = rows.mean(1)
+        return rows.sub_(self.shift[:, None])
 
 
 class Slopes:
@@ -195,20 +205,16 @@ class Sums(ABC):
 
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
-        n_receivers, n_columns = batch.columns.shape
-        self.total = self._zeros(n_receivers, n_columns + 1)
+        self.total = self._zeros(*batch.every.shape)
         self.noise: Noise | None = None
 
-    def add(self, columns: Tensor, targets: Tensor) -> None:
-        """Adds a block's columns ``(S, T)`` and targets ``(N, T)``."""
-        n_receivers, n_columns = self.batch.columns.shape
-        step = max(1, _GATHER_BYTES // (8 * (n_columns + 1) * columns.shape[1]))
+    def add(self, columns: Float[Tensor, "S T"], sums: Float[Tensor, " S"]) -> None:
+        """Adds a block: its rows of :class:`Columns`, and their sums."""
+        n_receivers, n_every = self.batch.every.shape
+        self.total += sums[self.batch.every]
+        step = max(1, _GATHER_BYTES // (8 * n_every * columns.shape[1]))
         for rows in torch.arange(n_receivers).split(step):
-            own = columns[self.batch.columns[rows]]  # (b, P, T)
-            target = targets[self.batch.receivers[rows]]
-            every = torch.cat([own, target[:, None]], dim=1)
-            self.total[rows] += every.sum(-1)
-            self._add(rows, every)
+            self._add(rows, columns[self.batch.every[rows]])
 
     @abstractmethod
     def _add(self, rows: Tensor, every: Float[Tensor, "b Q T"]) -> None:
@@ -267,8 +273,8 @@ class SparseProducts(Sums):
 
     def __init__(self, batch: Batch) -> None:
         super().__init__(batch)
-        n_receivers, n_columns = batch.columns.shape
-        self.gram = self._zeros(n_receivers, n_columns + 1, n_columns + 1)
+        n_receivers, n_every = batch.every.shape
+        self.gram = self._zeros(n_receivers, n_every, n_every)
 
     def _add(self, rows: Tensor, every: Float[Tensor, "b Q T"]) -> None:
         self.gram[rows] += every @ every.mT
@@ -308,9 +314,9 @@ class DenseProducts(Sums):
 
     def __init__(self, batch: Batch, messages: Messages) -> None:
         super().__init__(batch)
-        n_receivers, n_columns = batch.columns.shape
+        n_receivers, n_every = batch.every.shape
         self.messages = messages
-        self.edge = self._zeros(n_receivers, 3, n_columns + 1)  # of leak, external input, target
+        self.edge = self._zeros(n_receivers, 3, n_every)  # of leak, external input, target
         n_neurons = len(messages.gram)
         self.sender = (batch.columns[:, 2:] - 2 * n_neurons).clamp_max(n_neurons - 1)
 
@@ -337,7 +343,7 @@ class DenseProducts(Sums):
 def products_of(graph: Graph, device: torch.device) -> tuple[list[Sums], Messages | None]:
     """What products are summed in, whichever is less work."""
     batches = [batch.to(device) for batch in batches_of(graph)]
-    each = sum(len(batch.columns) * (batch.columns.shape[1] + 1) ** 2 for batch in batches)
+    each = sum(len(batch.every) * batch.every.shape[1] ** 2 for batch in batches)
     if each < _DENSE * graph.n_neurons**2:
         return [SparseProducts(batch) for batch in batches], None
     messages = Messages(graph.n_neurons, device)
