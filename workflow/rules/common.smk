@@ -400,37 +400,59 @@ def of_all_fits(pattern, name=None):
 
 
 def all_discards(name=None):
-    """Records of the recordings that are not kept."""
+    """Records of the recordings that are not kept; one that only another part's figure shows is."""
     if PROJECT.workflow.keep_recordings:
         return []
+    drawn = set(all_figures(name))
     return [
         RECORD.format(experiment=experiment, seed=seed)
         for experiment, seeds in part_of(name).experiments.items()
         for seed in seeds
+        if drawn.issuperset(pictures_of_recording(experiment, seed))
     ]
 
 
 def uses_of_recording(wildcards):
     """Whatever reads a recording, in all parts of the run, or is made from what does."""
     recorded = (wildcards.experiment, int(wildcards.seed))
-    files = []
-    for name in (None, *PROJECT.workflow.collections):
-        files += [
+    files = set(pictures_of_recording(*recorded))
+    for part in (PROJECT.workflow, *PROJECT.workflow.collections.values()):
+        files |= {
             str(FIT.metrics).format(experiment=experiment, seed=seed, fit=fit)
-            for experiment, seed, fit in fits(PROJECT, part_of(name))
+            for experiment, seed, fit in fits(PROJECT, part)
             if (experiment, seed) == recorded
-        ]
-        folder = SEED.format(**wildcards)
-        files += [file for file in all_figures(name) if file.startswith(f"{folder}/")]
-        for figure in part_of(name).figures:
-            for need, (*owner, fit) in figure_sources(PROJECT, figure).items():
-                if tuple(owner) != recorded:
-                    continue
-                if Need.of(need).store == "activity":
-                    files.append(f"{FIGURE}.pdf".format(figure=figure))
-                else:
-                    files.append(need_file(need, **wildcards, fit=fit))
-    return sorted(set(files))
+        }
+        files |= {
+            need_file(need, **wildcards, fit=fit)
+            for figure in part.figures
+            for need, (*owner, fit) in figure_sources(PROJECT, figure).items()
+            if tuple(owner) == recorded and not is_activity(need)
+        }
+    return sorted(files)
+
+
+def pictures_of_recording(experiment, seed):
+    """Figures of all parts of the run that show a stretch of a recording itself."""
+    folder = SEED.format(experiment=experiment, seed=seed)
+    files = set()
+    for name in (None, *PROJECT.workflow.collections):
+        files |= {
+            file
+            for file in all_figures(name)
+            if file.startswith(f"{folder}/")
+            and any(is_activity(need) for need in FIGURES[Path(file).stem].needs)
+        }
+        files |= {
+            f"{FIGURE}.pdf".format(figure=figure)
+            for figure in part_of(name).figures
+            for need, (*owner, _) in figure_sources(PROJECT, figure).items()
+            if is_activity(need) and tuple(owner) == (experiment, seed)
+        }
+    return files
+
+
+def is_activity(need):
+    return Need.of(need).store == "activity"
 
 
 def table_inputs(wildcards):
