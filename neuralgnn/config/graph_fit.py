@@ -1,6 +1,12 @@
 """How a model on given edges is fitted."""
 
-__all__ = ["AlikeConfig", "GraphSgdConfig", "GraphVarproConfig", "HiddenStimulusConfig"]
+__all__ = [
+    "AlikeConfig",
+    "DoubtfulEdgesConfig",
+    "GraphSgdConfig",
+    "GraphVarproConfig",
+    "HiddenStimulusConfig",
+]
 
 from typing import Annotated, Literal
 
@@ -22,6 +28,18 @@ class AlikeConfig(Section):
     tolerance: NonNegativeFloat = 0.05
     """Share of its rate's variance that sharing may leave unexplained of the median neuron of a
     cluster beyond what its own constants leave; a cluster above it does not share [1]."""
+
+
+class DoubtfulEdgesConfig(Section):
+    """Some of the given edges may not be there: the fit says of each how likely it is.
+
+    From its weight and standard error, and from others of its kind: edges between neurons of the
+    same two clusters at the same distance. Neurons, which must have places on a lattice, are
+    clustered by those of their edges that the activity vouches for.
+    """
+
+    max_clusters: PositiveInt = 100
+    """Largest number of clusters of neurons; the number is chosen by BIC."""
 
 
 class HiddenStimulusConfig(Section):
@@ -86,6 +104,8 @@ class GraphVarproConfig(Section):
     difference; 0: nothing is taken away [activity]."""
     alike: AlikeConfig | None = None
     """Whether neurons of one type share their constants; null: no."""
+    doubtful_edges: DoubtfulEdgesConfig | None = None
+    """Whether it is weighed which of the edges are real; null: all count as real."""
     hidden_stimulus: HiddenStimulusConfig | None = None
     """How the stimulus is found where it is not given; null: it is given. Needs the target
     `drift` and activity without measurement noise."""

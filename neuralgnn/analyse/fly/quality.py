@@ -33,11 +33,15 @@ class EdgeQuality:
         error: Standard error; NaN where the trainer gives none.
         unbiased_error: The same without prior (Cramér-Rao).
         resolution: Share of the weight that the data decide, 0 .. 1.
+        log_odds: Natural logarithm of the odds that the edge is real; None: all count as real.
+        activity_log_odds: What the activity alone contributes to them.
     """
 
     error: Float[np.ndarray, " E"]
     unbiased_error: Float[np.ndarray, " E"]
     resolution: Float[np.ndarray, " E"]
+    log_odds: Float[np.ndarray, " E"] | None = None
+    activity_log_odds: Float[np.ndarray, " E"] | None = None
 
     @property
     def known(self) -> Bool[np.ndarray, " E"]:
@@ -56,7 +60,8 @@ def edge_quality(model: SparseGNN, graph: Graph, extra: Mapping[str, Any]) -> Ed
     Args:
         model: The model.
         graph: Its edges.
-        extra: ``weight_error``, ``unbiased_error`` and ``resolution`` of every edge, if known.
+        extra: ``weight_error``, ``unbiased_error`` and ``resolution`` of every edge, if known;
+            ``edge_log_odds`` and ``activity_log_odds`` where edges were doubted.
     """
     unknown = np.full(graph.n_edges, np.nan)
     if "weight_error" not in extra or not isinstance(model, AffineGNN):
@@ -66,7 +71,9 @@ def edge_quality(model: SparseGNN, graph: Graph, extra: Mapping[str, Any]) -> Ed
         scale = np.abs(gain / leak)[graph.post]
     unbiased = extra[_BOUND].double().numpy() * scale if _BOUND in extra else unknown
     error, resolution = (extra[name].double().numpy() for name in ("weight_error", "resolution"))
-    return EdgeQuality(error * scale, unbiased, resolution)
+    odds = (extra.get(name) for name in ("edge_log_odds", "activity_log_odds"))
+    odds = (None if each is None else each.double().numpy() for each in odds)
+    return EdgeQuality(error * scale, unbiased, resolution, *odds)
 
 
 @dataclass(frozen=True)

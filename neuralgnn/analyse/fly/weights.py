@@ -48,6 +48,8 @@ def weights_dataset(
         "unbiased_error": (quality.unbiased_error, "standard error without prior"),
         "resolution": (quality.resolution, "share of the weight that the data decide"),
     }
+    if quality.log_odds is not None:
+        columns["log_odds"] = (quality.log_odds, "log odds that the edge is real")
     known = quality.known
     metrics: Metrics = {}
     if np.isfinite(quality.error).any():
@@ -98,9 +100,10 @@ def _null_scores(
     null: Bool[np.ndarray, " E"],
     quality: EdgeQuality,
 ) -> tuple[Metrics, Metrics]:
-    """How well null edges are told from real ones, and how well they could be.
+    """How well null edges are told from real ones, by the size of their weights and by the odds
+    that the fit gives, and how well they could be by the size of weights.
 
-    Real edges of weight zero are left out: they are told from null ones by nothing.
+    Real edges of weight zero are left out: in the activity nothing tells them from null ones.
     """
     considered = (true != 0) | null
     decided = considered & quality.known
@@ -110,6 +113,16 @@ def _null_scores(
         "weights_auroc_null": auroc(size[considered], ~null[considered]),
         "weights_auroc_null_identifiable": auroc(size[decided], ~null[decided]),
     }
+    if quality.log_odds is not None and quality.activity_log_odds is not None:
+        kept = considered & (quality.log_odds > 0)
+        metrics |= {
+            "edges_auroc": auroc(quality.log_odds[considered], ~null[considered]),
+            "edges_auroc_activity": auroc(
+                quality.activity_log_odds[considered], ~null[considered]
+            ),
+            "edges_precision": float((~null)[kept].mean()),
+            "edges_recall": float(kept[considered & ~null].mean()),
+        }
     if not np.isfinite(quality.error[quality.known]).all():
         return metrics, {}
     noise = np.random.default_rng(_SEED).standard_normal(len(true))

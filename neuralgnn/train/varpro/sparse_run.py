@@ -23,6 +23,7 @@ from neuralgnn.models.place import one_thread
 from neuralgnn.train.progress import Progress
 from neuralgnn.train.resume import ResumePoint
 from neuralgnn.train.varpro.alike import share_alike
+from neuralgnn.train.varpro.edge_evidence import weigh_edges
 from neuralgnn.train.varpro.hats import Hats
 from neuralgnn.train.varpro.sparse_fit import (
     SearchProgress,
@@ -122,6 +123,9 @@ def run_graph_varpro(
     )
     name = f"checkpoint_{step:08d}.pt"
     extra = _quality(rows, model, driving) | stimulus
+    if trainer.doubtful_edges is not None:
+        most = trainer.doubtful_edges.max_clusters
+        extra |= _evidence(graph, rows, extra["resolution"], max_clusters=most, seed=seed)
     save_checkpoint(out / name, model, step=step, provenance=record, extra=extra)
     _write_history(out / "history.csv", store.history)
     return {
@@ -147,11 +151,13 @@ def _graph_of(recording: Recording, trainer: GraphVarproConfig) -> Graph:
             f"{recording.path} has no graph, which trainer.kind = 'varpro_graph' fits on; use "
             "'varpro', or import the recording with its edges"
         )
-    if trainer.alike is not None and (graph.u is None or graph.v is None):
-        raise ValueError(
-            f"{recording.path}: trainer.alike tells types by how far edges reach on the lattice, "
-            "and neurons have no u and v: import the graph with them, or set alike to null"
-        )
+    for name in ("alike", "doubtful_edges"):
+        if getattr(trainer, name) is not None and (graph.u is None or graph.v is None):
+            raise ValueError(
+                f"{recording.path}: trainer.{name} tells types by how far edges reach on the "
+                f"lattice, and neurons have no u and v: import the graph with them, or set {name} "
+                "to null"
+            )
     return graph
 
 
@@ -269,6 +275,24 @@ def _quality(rows: SparseRows, model: AffineGNN, found: HiddenStimulus | None) -
         "residual": rows.residual,
         "variance": rows.variance,
         "n_frames": rows.n_frames,
+    }
+
+
+def _evidence(
+    graph: Graph, rows: SparseRows, resolution: Tensor, *, max_clusters: int, seed: int
+) -> dict[str, Tensor]:
+    """Log odds of every edge that it is real."""
+    found = weigh_edges(
+        graph,
+        rows.weight.double().numpy(),
+        rows.weight_error.double().numpy(),
+        resolution.double().numpy(),
+        max_clusters=max_clusters,
+        seed=seed,
+    )
+    return {
+        "activity_log_odds": torch.as_tensor(found.activity).float(),
+        "edge_log_odds": torch.as_tensor(found.posterior).float(),
     }
 
 
