@@ -1,16 +1,23 @@
-"""Neurons of one type share their constants: what is gained, and that unlike ones lose nothing."""
+"""What neurons of one type say of each other: shared constants, and which edges are real."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from neuralgnn.analyse.fly.correction import Constants
+from neuralgnn.analyse.fly.quality import edge_quality
+from neuralgnn.analyse.fly.weights import weights_dataset
+from neuralgnn.config.fit import FitConfig
 from neuralgnn.data import Graph
+from neuralgnn.models import load_sparse_model
 from neuralgnn.simulate.fly.lattice import columns
 from neuralgnn.train.varpro import alike
 from neuralgnn.train.varpro.alike import share_alike
 from neuralgnn.train.varpro.sparse_rows import SparseRows, SparseSums, sum_frames
+from neuralgnn.train.varpro.sparse_run import run_graph_varpro
 from neuralgnn.train.varpro.sparse_sums import Frames, Measurement
 from neuralgnn.train.varpro.wiring import cluster_by_wiring
 
@@ -173,3 +180,49 @@ def test_known_measurement_noise_is_taken_from_all_neurons_of_a_type(lattice: Ci
 
     assert error(after, lattice) < min(0.7 * error(own, lattice), 0.4 * error(seen, lattice))
     assert np.median(np.abs(tau / lattice.time_constant - 1)) < 0.03
+
+
+def test_a_fit_says_which_of_its_edges_are_real(lattice: Circuit, tmp_path: Path) -> None:
+    """Also where little is known: a type that hardly ever fires, and the drift hidden by noise."""
+    graph, rng = lattice.graph, np.random.default_rng(5)
+    real = set(zip(graph.pre.tolist(), graph.post.tolist(), strict=True))
+    drawn = rng.integers(graph.n_neurons, size=(graph.n_edges, 2)).tolist()
+    false = sorted({(pre, post) for pre, post in drawn if pre != post} - real)
+    pre, post = np.concatenate([np.column_stack([graph.pre, graph.post]), false]).T
+    doubted = replace(
+        lattice,
+        graph=Graph(pre=pre, post=post, n_neurons=graph.n_neurons, u=graph.u, v=graph.v),
+        weight=np.concatenate([lattice.weight, np.zeros(len(false))]),
+        resting_potential=np.where(lattice.types == 3, 0.0, lattice.resting_potential),
+    )
+    recording = doubted.write(tmp_path / "activity.zarr", 2500, noise=0.05, seed=0)
+    settings = {"starts": ["linear"], "n_search_samples": 700, "n_knots": 12, "n_receivers": 50}
+    settings |= {"kind": "varpro_graph", "n_samples": 2000, "doubtful_edges": {"max_clusters": 12}}
+    fit = {"target": {"kind": "finite_difference"}, "trainer": settings}
+    run_graph_varpro(
+        recording,
+        FitConfig.model_validate(fit),
+        out=tmp_path / "fit",
+        state=tmp_path / "state",
+        seed=0,
+        device=torch.device("cpu"),
+        progress=False,
+    )
+    (checkpoint,) = (tmp_path / "fit").glob("checkpoint_*.pt")
+    model, about = load_sparse_model(checkpoint)
+    quality = edge_quality(model, doubted.graph, about["extra"])
+    drive, leak, gain = model.embedding.detach().double().numpy().T
+    weight = model.weight.detach().double().numpy() * (gain / leak)[post]
+    learned = Constants(weight, 1 / leak, drive / leak)
+    true = Constants(doubted.weight, doubted.time_constant, doubted.resting_potential)
+
+    dataset, found, _ = weights_dataset(
+        doubted.graph, learned, learned, true, doubted.truth(), quality
+    )
+
+    assert found["weights_auroc_null"] < 0.95
+    assert found["weights_auroc_null"] < found["edges_auroc_activity"] + 0.02
+    assert found["edges_auroc"] > 0.99
+    assert found["edges_precision"] > 0.97 and found["edges_recall"] > 0.9
+    odds = dataset["log_odds"].values
+    assert (odds[: graph.n_edges] > 0).mean() > 0.9 > 0.1 > (odds[graph.n_edges :] > 0).mean()

@@ -219,11 +219,14 @@ def test_a_graph_without_edges_has_no_transfer_function() -> None:
         sparse_run._draw_receivers(empty, 2, np.random.default_rng(0))
 
 
-def test_neurons_without_places_cannot_be_told_alike(recording: Recording, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"trainer\.alike .* no u and v"):
+@pytest.mark.parametrize("setting", ["alike", "doubtful_edges"])
+def test_types_cannot_be_told_of_neurons_without_places(
+    recording: Recording, tmp_path: Path, setting: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"trainer\.{setting} .* no u and v"):
         run_graph_varpro(
             recording,
-            config(alike={}),
+            config(**{setting: {}}),
             out=tmp_path,
             state=tmp_path,
             seed=0,
