@@ -19,6 +19,7 @@ TABLE = [
     row("fly_005_null_100", "weights_r2", 0.95),
     row("fly_005_null_100", "weights_r2_published_correction", 0.98, published=0.9754),
     row("fly_005_null_400", "weights_auroc_null", 0.9999),
+    row("fly_005_null_400", "edges_auroc", 0.99999),
     row("fly_005_removed_20_published", "weights_r2", 0.8),
     row("fly_005_measured_010", "weights_r2", -40.0),
 ]
@@ -32,7 +33,8 @@ def test_every_experiment_stands_at_its_place_with_the_mean_over_seeds() -> None
 
     assert lines["all edges"].get_xydata().tolist() == [[0, 0.99], [100, 0.96]]
     assert lines["published"].get_xydata().tolist() == [[100, 0.9754]]
-    assert auroc["all edges"].get_ydata() == pytest.approx([1e-4])
+    assert auroc["size of the weight"].get_ydata() == pytest.approx([1e-4])
+    assert auroc["activity and wiring"].get_ydata() == pytest.approx([1e-5])
     assert removed["from model and simulation"].get_xydata().tolist() == [[20, 0.8]]
     assert axes[3].get_ylim()[0] == pytest.approx(-0.3)
 

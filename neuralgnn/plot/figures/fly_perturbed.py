@@ -72,8 +72,9 @@ def figure(data: FigureData) -> Figure:
             _Curve("edges that are determined", _NULL, "weights_r2_identifiable"),
         ]),
         ("null edges added [%]", True, [
-            _Curve("all edges", _NULL, "weights_auroc_null"),
-            _Curve("edges that are determined", _NULL, "weights_auroc_null_identifiable"),
+            _Curve("size of the weight", _NULL, "weights_auroc_null"),
+            _Curve("the same, determined edges", _NULL, "weights_auroc_null_identifiable"),
+            _Curve("activity and wiring", _NULL, "edges_auroc", limited=False),
         ]),
         ("edges removed [%]", False, [
             _Curve("from the model", _REMOVED, limited=False),
