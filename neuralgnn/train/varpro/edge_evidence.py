@@ -92,24 +92,22 @@ def _likelihood_ratio(
     z, reach = np.abs(weight[some]) / spread, kept / spread
     # Widths from the largest weight down.
     sizes = float(np.max(z / reach)) * 0.5 ** np.arange(_SIZES)
-    widths = np.hypot(1.0, reach[:, None] * sizes)
-    log_real = -0.5 * (z[:, None] / widths) ** 2 - np.log(widths)
-    parts = np.full(_SIZES, 0.5 / _SIZES)
-    none, inflation = 0.5, 1.0
-    log_none = -0.5 * z**2
+    signal = np.column_stack([np.zeros(len(z)), (reach[:, None] * sizes) ** 2])  # 0: no edge
+    share = np.concatenate([[0.5], np.full(_SIZES, 0.5 / _SIZES)])
+    inflation = 1.0
+    each = np.zeros_like(signal)
     for _ in range(_ROUNDS):
-        log_none = -0.5 * (z / inflation) ** 2 - np.log(inflation)
-        joint = np.column_stack([log_none + np.log(none), log_real + np.log(parts)])
+        square = inflation + signal
+        each = -0.5 * (z[:, None] ** 2 / square + np.log(square))
+        joint = each + np.log(share)
         joint = np.exp(joint - joint.max(1, keepdims=True))
         joint /= joint.sum(1, keepdims=True)
-        mean = np.maximum(joint.mean(0), 1e-12)
-        none, parts = float(mean[0]), mean[1:]
+        share = np.maximum(joint.mean(0), 1e-12)
         # What errors do not tell, such as a transfer function slightly off, makes them larger.
-        square = (1 + (joint[:, 0] * z**2).sum()) / (1 + joint[:, 0].sum())
-        inflation = max(1.0, float(np.sqrt(square)))
-    real = np.logaddexp.reduce(log_real + np.log(parts / parts.sum()), axis=1)
-    ratio[some] = np.clip(real - log_none, -_MOST, _MOST)
-    return ratio, 1 - none
+        inflation = max(1.0, (1 + (joint[:, 0] * z**2).sum()) / (1 + joint[:, 0].sum()))
+    real = np.logaddexp.reduce(each[:, 1:] + np.log(share[1:] / share[1:].sum()), axis=1)
+    ratio[some] = np.clip(real - each[:, 0], -_MOST, _MOST)
+    return ratio, float(1 - share[0])
 
 
 def _part(graph: Graph, edges: Bool[np.ndarray, " E"]) -> Graph:
