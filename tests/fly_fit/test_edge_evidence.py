@@ -6,22 +6,18 @@ from jaxtyping import Bool, Int
 
 from neuralgnn.analyse.fly.scores import auroc
 from neuralgnn.data.graph import Graph
+from neuralgnn.simulate.fly.lattice import columns
 from neuralgnn.train.varpro.edge_evidence import weigh_edges
 
 _EXTENT, _N_TYPES, _N_KINDS = 4, 8, 100
 _SILENT = 3  # a type that is never active
 
 
-def _lattice() -> Int[np.ndarray, "C 2"]:
-    span = range(-_EXTENT, _EXTENT + 1)
-    return np.array([(u, v) for u in span for v in span if abs(u + v) <= _EXTENT])
-
-
 def _network(
     rng: np.random.Generator,
 ) -> tuple[Graph, Int[np.ndarray, " N"], Bool[np.ndarray, " E"]]:
     """Types in columns, wired alike in all of them, and as many edges again by chance."""
-    places = _lattice()
+    places = columns(_EXTENT)
     column = {tuple(place): number for number, place in enumerate(places.tolist())}
     n = len(places) * _N_TYPES
     real = set()

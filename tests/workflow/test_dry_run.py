@@ -67,6 +67,18 @@ def test_every_collection_of_the_project_can_be_planned(tmp_path: Path, snakemak
         assert planned.get("figure", 0) == len(part.get("figures", []))
 
 
+def test_recordings_go_that_only_figures_of_their_own_part_show(
+    tmp_path: Path, snakemake: Run
+) -> None:
+    """The activity of figure 2's first seed is shown by figures of another collection too."""
+    path = ROOT / "config" / "config.yaml"
+    options = ("--dry-run", "--config", "keep_recordings=false")
+
+    planned = jobs(snakemake(*options, folder=tmp_path, config=path).stdout)
+
+    assert planned["simulate"] == 4 and planned["discard_recording"] == 3
+
+
 def test_the_fly_has_a_simulation_and_an_analysis_of_its_own(
     tmp_path: Path, snakemake: Run
 ) -> None:

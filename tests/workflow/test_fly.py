@@ -23,6 +23,14 @@ analysis: {rollout: {n_starts: 1, n_frames: 20, report_frames: [20]}}
 
 
 @pytest.fixture
+def connectome() -> None:
+    try:
+        connectome_file()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
 def settings(tmp_path: Path) -> Path:
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "fly.yaml").write_text(EXPERIMENT)
@@ -31,14 +39,10 @@ def settings(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.usefixtures("connectome")
 def test_one_job_makes_recording_and_test_recording(
     tmp_path: Path, snakemake: Run, settings: Path
 ) -> None:
-    try:
-        connectome_file()
-    except FileNotFoundError as error:
-        pytest.skip(str(error))
-
     run = snakemake(*TARGETS, folder=tmp_path, config=settings)
 
     assert run.returncode == 0, run.stdout[-3000:]
@@ -49,13 +53,10 @@ def test_one_job_makes_recording_and_test_recording(
     assert open_truth(train) is not None
 
 
+@pytest.mark.usefixtures("connectome")
 def test_recordings_that_are_not_kept_are_gone_and_not_missed(
     tmp_path: Path, snakemake: Run, settings: Path
 ) -> None:
-    try:
-        connectome_file()
-    except FileNotFoundError as error:
-        pytest.skip(str(error))
     values = "keep_recordings: false\n"
     settings.write_text(settings.read_text() + values)
 

@@ -28,7 +28,7 @@ from torch import Tensor
 from neuralgnn.data.graph import Graph
 from neuralgnn.train.varpro.pool import FLOOR, Pool, Shared
 from neuralgnn.train.varpro.sparse_rows import SparseRows, SparseSums
-from neuralgnn.train.varpro.wiring import cluster_by_wiring
+from neuralgnn.train.varpro.wiring import cluster_by_wiring, edge_groups
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def share_alike(
     seen = sums.solve(ridge=ridge, take_noise=False) if has_noise else rows
     pool = Pool(sums, seen, ridge)
     labels = _split(pool, labels, seed)
-    groups = torch.as_tensor(_groups(sums.graph, labels))
+    groups = torch.as_tensor(edge_groups(sums.graph, labels))
     shared = [each for own in _members(labels) if (each := _sharing(pool, groups, own, tolerance))]
     n_sharing = sum(len(each.weight) for each in shared)
     n_clusters = int(labels.max()) + 1
@@ -87,7 +87,7 @@ def share_alike(
 
 def _split(pool: Pool, labels: Int[np.ndarray, " N"], seed: int) -> Int[np.ndarray, " N"]:
     """Splits clusters where that explains most of what sharing costs."""
-    groups = torch.as_tensor(_groups(pool.sums.graph, labels))
+    groups = torch.as_tensor(edge_groups(pool.sums.graph, labels))
     labels, following = labels.copy(), int(labels.max()) + 1
     for own in list(_members(labels)):
         if len(own) < 2 * _FEW or not _can_share(pool.sums.graph, own, groups):
@@ -161,13 +161,6 @@ def _sharing(
 def _members(labels: Int[np.ndarray, " N"]) -> Iterator[Int[np.ndarray, " B"]]:
     order = np.argsort(labels, kind="stable")
     yield from np.split(order, np.cumsum(np.bincount(labels))[:-1])
-
-
-def _groups(graph: Graph, labels: Int[np.ndarray, " N"]) -> Int[np.ndarray, " E"]:
-    """Number of the group of each edge: its two clusters, and its distance on the lattice."""
-    keys = [labels[graph.pre], labels[graph.post]]
-    keys += [at[graph.post] - at[graph.pre] for at in (graph.u, graph.v) if at is not None]
-    return np.unique(np.column_stack(keys), axis=0, return_inverse=True)[1].reshape(-1)
 
 
 def _tamed(column: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:

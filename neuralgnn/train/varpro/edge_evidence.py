@@ -1,4 +1,4 @@
-r"""Which edges of a graph are real. Axes: E edges, K sizes of weights, G groups of edges.
+r"""Which edges of a graph are real. Axes: E edges, K sizes of weights.
 
 Of a weight the fit knows the estimate, its standard error, and how much of it the data decide. If
 the edge is not there the estimate is error alone; if it is, its weight comes from a mixture of
@@ -23,7 +23,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.special import expit, logit
 
 from neuralgnn.data.graph import Graph
-from neuralgnn.train.varpro.wiring import cluster_by_wiring
+from neuralgnn.train.varpro.wiring import cluster_by_wiring, edge_groups
 
 _SIZES = 12  # widths of the mixture, each twice the one before
 _ROUNDS, _ROUNDS_OF_KINDS = 60, 200  # of expectation and maximisation
@@ -121,15 +121,10 @@ def _kinds(graph: Graph, labels: Int[np.ndarray, " N"]) -> Int[np.ndarray, " E"]
 
     As a share of the neurons of its larger cluster, one for every column.
     """
-    assert graph.u is not None and graph.v is not None
-    ends = [labels[graph.pre], labels[graph.post]]
-    steps = [at[graph.post] - at[graph.pre] for at in (graph.u, graph.v)]
-    keys, group, count = np.unique(
-        np.column_stack([*ends, *steps]), axis=0, return_inverse=True, return_counts=True
-    )
-    size = np.bincount(labels)[keys[:, :2]].max(axis=1)
-    kind = np.floor(_KINDS * np.log2(count / size)).astype(np.int64)
-    return (kind - kind.min())[group.reshape(-1)]
+    group, size = edge_groups(graph, labels), np.bincount(labels)
+    larger = np.maximum(size[labels[graph.pre]], size[labels[graph.post]])
+    kind = np.floor(_KINDS * np.log2(np.bincount(group)[group] / larger)).astype(np.int64)
+    return kind - kind.min(initial=0)
 
 
 def _posterior(

@@ -123,9 +123,7 @@ def run_graph_varpro(
     )
     name = f"checkpoint_{step:08d}.pt"
     extra = _quality(rows, model, driving) | stimulus
-    if trainer.doubtful_edges is not None:
-        most = trainer.doubtful_edges.max_clusters
-        extra |= _evidence(graph, rows, extra["resolution"], max_clusters=most, seed=seed)
+    extra |= _evidence(trainer, graph, rows, extra["resolution"], seed=seed)
     save_checkpoint(out / name, model, step=step, provenance=record, extra=extra)
     _write_history(out / "history.csv", store.history)
     return {
@@ -279,15 +277,17 @@ def _quality(rows: SparseRows, model: AffineGNN, found: HiddenStimulus | None) -
 
 
 def _evidence(
-    graph: Graph, rows: SparseRows, resolution: Tensor, *, max_clusters: int, seed: int
+    trainer: GraphVarproConfig, graph: Graph, rows: SparseRows, resolution: Tensor, *, seed: int
 ) -> dict[str, Tensor]:
-    """Log odds of every edge that it is real."""
+    """Log odds of every edge that it is real, where that is asked."""
+    if trainer.doubtful_edges is None:
+        return {}
     found = weigh_edges(
         graph,
         rows.weight.double().numpy(),
         rows.weight_error.double().numpy(),
         resolution.double().numpy(),
-        max_clusters=max_clusters,
+        max_clusters=trainer.doubtful_edges.max_clusters,
         seed=seed,
     )
     return {

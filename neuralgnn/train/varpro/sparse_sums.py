@@ -135,8 +135,9 @@ class Columns:
         rows[:n], rows[n : 2 * n], rows[3 * n + 1 :] = block.x, block.external, block.y
         rows[3 * n] = 0.0
         step = max(1, _GATHER_BYTES // (8 * width))
-        for some in torch.arange(n, device=rows.device).split(step):
-            rows[2 * n + some] = self._transfer(rows[some])
+        for start in range(0, n, step):
+            stop = min(start + step, n)
+            rows[2 * n + start : 2 * n + stop] = self._transfer(rows[start:stop])
         if not len(self.shift):
             self.shift = rows.mean(1)
         return rows.sub_(self.shift[:, None])

@@ -6,7 +6,7 @@ neighbours on one side; a distance that leads off the lattice says nothing about
 that border and centre fall into one cluster. Edges missing or too many are noise to the mixture.
 """
 
-__all__ = ["cluster_by_wiring"]
+__all__ = ["cluster_by_wiring", "edge_groups"]
 
 import numpy as np
 import scipy.sparse
@@ -44,6 +44,13 @@ def cluster_by_wiring(graph: Graph, *, max_clusters: int, seed: int) -> Int[np.n
         if criterion > best:
             best, labels = criterion, share.argmax(1)
     return np.unique(labels, return_inverse=True)[1].reshape(-1)
+
+
+def edge_groups(graph: Graph, labels: Int[np.ndarray, " N"]) -> Int[np.ndarray, " E"]:
+    """Number of the group of each edge: its two clusters, and its distance on the lattice."""
+    keys = [labels[graph.pre], labels[graph.post]]
+    keys += [at[graph.post] - at[graph.pre] for at in (graph.u, graph.v) if at is not None]
+    return np.unique(np.column_stack(keys), axis=0, return_inverse=True)[1].reshape(-1)
 
 
 class _Profiles:
