@@ -27,6 +27,7 @@ def simulate_step(
     *,
     seed: int,
     device: Literal["auto", "cpu", "cuda"] | None = None,
+    record: Path | None = None,
 ) -> None:
     """Simulates a network; a killed run resumes and ends in the same bytes.
 
@@ -38,6 +39,7 @@ def simulate_step(
         recording: Folder of the recording.
         seed: Seed of everything random.
         device: Where to compute; None: as the settings say.
+        record: What says that the recording was discarded, if it was; removed when it is back.
 
     Raises:
         ValueError: If ``cuda`` is asked for and there is none.
@@ -48,6 +50,8 @@ def simulate_step(
     else:
         simulate(config, recording, seed=seed, device=where.type)
         _log.info("%s: %d frames", recording, config.n_frames)
+    if record is not None:
+        record.unlink(missing_ok=True)
 
 
 def held_out_recording(recording: Path) -> Path:

@@ -24,6 +24,7 @@ from neuralgnn.models import AffineGNN, load_sparse_model
 from neuralgnn.models.hidden_stimulus import HiddenStimulus
 from neuralgnn.plot.figures import FIGURES
 from neuralgnn.train import select
+from neuralgnn.train.varpro import sparse_run
 from neuralgnn.train.varpro.sparse_run import run_graph_varpro
 
 DT = 0.02
@@ -202,6 +203,31 @@ def test_values_of_the_stimulus_are_never_read(eye: Eye, fitted: Fitted, tmp_pat
         assert torch.equal(value, other.state_dict()[name]), name
     assert (before / "history.csv").read_bytes() == (tmp_path / "history.csv").read_bytes()
     torch.testing.assert_close(found, extra, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("stage", ["find_stimulus", "fit_siren", "save_checkpoint"])
+def test_a_fit_killed_after_its_search_goes_on_to_the_same_bytes(
+    recording: Recording,
+    fitted: Fitted,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
+) -> None:
+    class Killed(Exception):
+        pass
+
+    def dying(*args, **options) -> None:
+        raise Killed
+
+    before = fitted[2]
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(sparse_run, stage, dying)
+        fit(recording, tmp_path)
+    fit(recording, tmp_path)
+
+    (one,), (other,) = before.glob("*.pt"), tmp_path.glob("*.pt")
+    assert one.read_bytes() == other.read_bytes()
+    assert (before / "history.csv").read_bytes() == (tmp_path / "history.csv").read_bytes()
 
 
 def test_a_checkpoint_is_selected_by_the_stimulus_that_was_found(

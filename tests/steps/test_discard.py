@@ -32,15 +32,17 @@ def recording(tmp_path: Path) -> Path:
 def test_what_a_recording_was_is_known_once_it_is_gone(recording: Path, tmp_path: Path) -> None:
     digest = open_recording(recording).digest
 
-    discard_step(recording, tmp_path / "recording.json")
+    record = tmp_path / "recording.json"
+    discard_step(recording, record)
 
-    (entry,) = json.loads((tmp_path / "recording.json").read_text())["discarded"].items()
+    (entry,) = json.loads(record.read_text())["discarded"].items()
     assert entry[0] == "activity.zarr" and entry[1]["bytes"] > 8 * 60 * 4
     assert entry[1]["attributes"]["content_sha256"] == digest
     assert list(recording.parent.iterdir()) == []
 
-    simulate_step(CONFIG, recording, seed=1)
+    simulate_step(CONFIG, recording, seed=1, record=record)
     assert open_recording(recording).digest == digest
+    assert not record.exists()
 
 
 def test_what_a_killed_run_left_is_removed_by_the_next(recording: Path, tmp_path: Path) -> None:

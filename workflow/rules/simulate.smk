@@ -22,6 +22,7 @@ rule simulate:
         gpu=simulation_gpus,
     params:
         simulation=simulation_of,
+        record=RECORD,
         code=code_digest("neuralgnn.steps.simulate"),
     script:
         "../scripts/simulate.py"
@@ -49,6 +50,7 @@ rule simulate_fly:
         gpu=simulation_gpus,
     params:
         simulation=simulation_of,
+        record=RECORD,
         code=code_digest("neuralgnn.steps.simulate"),
     script:
         "../scripts/simulate.py"

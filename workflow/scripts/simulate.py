@@ -15,4 +15,5 @@ with job(snakemake.log[0], snakemake):
         read_simulation(snakemake.params["simulation"]),
         Path(snakemake.output["recording"]).parent,  # the rule names <store>/zarr.json
         seed=int(snakemake.wildcards["seed"]),
+        record=Path(snakemake.params["record"]),
     )
