@@ -1,12 +1,18 @@
 """Where to compute, and with how many threads."""
 
-__all__ = ["one_thread", "place"]
+__all__ = ["one_thread", "place", "side_by_side"]
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from typing import Literal, TypeVar
 
 import torch
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+_WORKERS: ContextVar[ThreadPoolExecutor | None] = ContextVar("workers", default=None)
 
 
 def place(device: Literal["auto", "cpu", "cuda"]) -> torch.device:
@@ -28,14 +34,34 @@ def place(device: Literal["auto", "cpu", "cuda"]) -> torch.device:
 def one_thread(*, where: bool = True) -> Iterator[None]:
     """One thread of PyTorch until the block ends; as a decorator, while the function runs.
 
-    Threads that share matrices of some dozens of rows wait for each other more than they work.
+    Threads that share matrices of some dozens of rows wait for each other more than they work. As
+    many as there were take work of their own, :func:`side_by_side`.
 
     Args:
         where: False: as many as before.
     """
     before = torch.get_num_threads()
-    torch.set_num_threads(1 if where else before)
-    try:
+    with ExitStack() as stack:
+        stack.callback(torch.set_num_threads, before)
+        if where and before > 1:
+            torch.set_num_threads(1)
+            workers = stack.enter_context(ThreadPoolExecutor(before))
+            stack.callback(_WORKERS.reset, _WORKERS.set(workers))
         yield
-    finally:
-        torch.set_num_threads(before)
+
+
+def side_by_side(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Does the same for all items, on the threads that :func:`one_thread` set free, if it did.
+
+    Args:
+        work: What is done; it may not depend on what is done for other items.
+        items: The last ones are begun first: give the largest last.
+
+    Returns:
+        What came out, in order of the items, whatever the number of threads.
+    """
+    workers, items = _WORKERS.get(), list(items)
+    if workers is None:
+        return [work(item) for item in items]
+    done = [workers.submit(work, item) for item in reversed(items)]
+    return [each.result() for each in reversed(done)]

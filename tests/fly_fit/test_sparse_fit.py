@@ -145,6 +145,22 @@ def test_a_killed_fit_goes_on_to_the_same_bytes(
     assert (fitted / "history.csv").read_bytes() == (tmp_path / "history.csv").read_bytes()
 
 
+def test_as_many_threads_as_there_are_make_the_same_bytes(
+    recording: Recording, fitted: Path, tmp_path: Path
+) -> None:
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            fit(recording, tmp_path / str(threads))
+    finally:
+        torch.set_num_threads(before)
+
+    (one,), (more,) = (tuple((tmp_path / name).glob("*.pt")) for name in ("1", "3"))
+    (usual,) = fitted.glob("*.pt")
+    assert one.read_bytes() == more.read_bytes() == usual.read_bytes()
+
+
 @pytest.mark.parametrize("share", [0.0, np.inf])
 def test_rows_are_least_squares_whatever_the_blocks_and_products(
     circuit: Circuit, share: float, monkeypatch: pytest.MonkeyPatch

@@ -27,6 +27,7 @@ __all__ = ["find_hidden_stimulus", "fit_stimulus_siren"]
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -35,6 +36,7 @@ from torch import Tensor
 
 from neuralgnn.data.graph import Graph
 from neuralgnn.models.hidden_stimulus import HiddenStimulus, StimulusSiren
+from neuralgnn.models.place import side_by_side
 from neuralgnn.train.varpro.hats import Hats
 from neuralgnn.train.varpro.siren import descend
 from neuralgnn.train.varpro.sparse_rows import message_ridge
@@ -83,8 +85,7 @@ def find_hidden_stimulus(
     n_frames = 0
     for block in blocks:
         sums = sums or [_Sums(group, block.x.device) for group in groups]
-        for each in sums:
-            each.add(block, transfer)
+        side_by_side(partial(_Sums.add, block=block, transfer=transfer), sums)
         n_frames += block.x.shape[1]
     most = max(2 * len(group.inputs) + len(group.sender) for group in groups)
     if n_frames <= most:

@@ -35,12 +35,14 @@ __all__ = [
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from neuralgnn.data.graph import Graph
+from neuralgnn.models.place import side_by_side
 from neuralgnn.train.varpro.sparse_sums import (
     Columns,
     Frames,
@@ -139,9 +141,7 @@ def sum_frames(
             sums, messages = products_of(graph, rows.device)
         if messages is not None:
             messages.add(rows[2 * graph.n_neurons : 3 * graph.n_neurons])
-        total = rows.sum(1)
-        for each in sums:
-            each.add(rows, total)
+        side_by_side(partial(Sums.add, columns=rows, sums=rows.sum(1)), sums)
         slopes.add(block, transfer)
         n_frames += block.x.shape[1]
     most = max((each.batch.columns.shape[1] for each in sums), default=0)
@@ -174,17 +174,20 @@ class SparseSums:
         """
         floor, typical = self.dead_variance, self.mean_message_variance
         graph = self.graph
-        found = {name: self.shift.new_zeros(graph.n_neurons) for name in _PER_NEURON}
-        found |= {name: self.shift.new_zeros(graph.n_edges) for name in _PER_EDGE}
-        for each in self.batches:
-            batch = each.batch
-            at = batch.edges >= 0
+
+        def solve(each: Sums) -> dict[str, Tensor]:
             most = _MOST_NOISE if take_noise and each.noise is not None else 0.0
             system = {"floor": floor, "typical": typical, "most_noise": most}
             solved = _solve(each, self.n_frames, ridge=ridge, **system)
-            shift = self.shift[batch.every]
+            shift = self.shift[each.batch.every]
             means, target = shift[:, :-1] + solved["mean"], shift[:, -1] + solved["target_mean"]
-            values = constants(solved, means, target, self.n_frames)
+            return constants(solved, means, target, self.n_frames)
+
+        found = {name: self.shift.new_zeros(graph.n_neurons) for name in _PER_NEURON}
+        found |= {name: self.shift.new_zeros(graph.n_edges) for name in _PER_EDGE}
+        for each, values in zip(self.batches, side_by_side(solve, self.batches), strict=True):
+            batch = each.batch
+            at = batch.edges >= 0
             for name in _PER_NEURON:
                 found[name][batch.receivers] = values[name]
             for name in _PER_EDGE:

@@ -40,6 +40,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuralgnn.data.graph import Graph
+from neuralgnn.models.place import side_by_side
 from neuralgnn.train.varpro.hats import Hats
 
 _MIN_DAMPING = 1e-9
@@ -231,7 +232,10 @@ def _columns(batch: _Batch, sent: Tensor) -> Float[Tensor, "B T P"]:
 
 def _solve(data: SparseSearchData, c: Tensor, blur: float) -> _Point:
     sent = data.sent(c)
-    solved = [_solve_batch(batch, sent, data.ridge, blur) for batch in data.batches]
+    solved = side_by_side(
+        lambda batch: _solve_batch(batch, sent, data.ridge, blur),
+        data.batches,
+    )
     total = sum(float(each.residual.square().mean(1).sum()) for each in solved)
     return _Point(c, solved, total / data.n_receivers)
 
@@ -257,16 +261,17 @@ def _step(
     data: SparseSearchData, point: _Point, damping: float, blur: float
 ) -> tuple[_Point, float] | None:
     """One damped Gauss-Newton step; None when no damping up to the largest lowers the loss."""
-    n_knots = data.hats.size
-    hessian = point.c.new_zeros(n_knots, n_knots)
-    gradient = point.c.new_zeros(n_knots)
-    for batch, solved in zip(data.batches, point.solved, strict=True):
+
+    def derivatives(part: tuple[_Batch, _Solved]) -> tuple[Tensor, Tensor]:
+        batch, solved = part
         sensitivity = _sensitivity(data, batch, solved.coefficients[:, batch.own.shape[-1] :])
         explained = solved.inverse @ (solved.columns.mT @ sensitivity / sensitivity.shape[1])
         projected = sensitivity - solved.columns @ explained  # (B, T, C)
         flat = projected.flatten(0, 1)
-        hessian += flat.T @ flat
-        gradient += flat.T @ solved.residual.flatten()
+        return flat.T @ flat, flat.T @ solved.residual.flatten()
+
+    parts = side_by_side(derivatives, zip(data.batches, point.solved, strict=True))
+    hessian, gradient = (torch.stack(each).sum(0) for each in zip(*parts, strict=True))
     diagonal = hessian.diagonal().clamp_min(1e-12 * hessian.diagonal().max())
     for attempt in range(_MAX_ATTEMPTS):
         shift = torch.linalg.solve(hessian + damping * torch.diag(diagonal), gradient)

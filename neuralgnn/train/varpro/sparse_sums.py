@@ -34,6 +34,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from neuralgnn.data.graph import Graph
+from neuralgnn.models.place import side_by_side
 
 _GATHER_BYTES = 1 << 21  # what fits a cache is gathered twice as fast
 _BATCH = 1 << 24  # elements of the Gram matrices of a batch
@@ -134,10 +135,13 @@ class Columns:
         rows = self._memory[:size].view(4 * n + 1, width)
         rows[:n], rows[n : 2 * n], rows[3 * n + 1 :] = block.x, block.external, block.y
         rows[3 * n] = 0.0
+        activity, messages = rows[:n], rows[2 * n : 3 * n]
         step = max(1, _GATHER_BYTES // (8 * width))
-        for start in range(0, n, step):
-            stop = min(start + step, n)
-            rows[2 * n + start : 2 * n + stop] = self._transfer(rows[start:stop])
+
+        def send(some: slice) -> None:
+            messages[some] = self._transfer(activity[some])
+
+        side_by_side(send, [slice(start, start + step) for start in range(0, n, step)])
         if not len(self.shift):
             self.shift = rows.mean(1)
         return rows.sub_(self.shift[:, None])
@@ -300,9 +304,12 @@ class Messages:
 
     def add(self, sent: Float[Tensor, "N T"]) -> None:
         """Adds a block."""
-        for start in range(0, len(sent), _STRIPE):
-            rows = slice(start, start + _STRIPE)
-            self.gram[rows, : start + _STRIPE] += sent[rows] @ sent[: start + _STRIPE].T
+
+        def add(start: int) -> None:
+            rows, before = slice(start, start + _STRIPE), slice(start + _STRIPE)
+            self.gram[rows, before] += sent[rows] @ sent[before].T
+
+        side_by_side(add, range(0, len(sent), _STRIPE))
 
     def among(self, sender: Int[Tensor, "b K"]) -> Float[Tensor, "b K K"]:
         """Products of some neurons' messages with each other."""
