@@ -23,6 +23,8 @@ from neuralgnn.models.mlp import MLP
 TOLERANCE = 5e-5
 """Error relative to the function's own size at which a fit is good enough."""
 
+_PATIENCE = 10  # steps in which the error has to fall
+_LEAST_FALL = 5e-3  # by so much: curves with noise of their own end far from the tolerance
 _REACH = 4.0  # of every unit at the other end of the range, as the second layer sees it
 
 
@@ -56,12 +58,14 @@ def fit_mlp(
     scale = (root * values).norm().clamp_min(1e-12)
     wanted = values / scale
     parameters, damping = _parameters(linear), 1e-2
-    error = float("inf")
+    error, errors = float("inf"), list[float]()
     for _ in range(max_iterations):
         output, jacobian = _output_and_jacobian(network, inputs)
         residual = root * (wanted - output)
         error = float(residual.norm())
-        if error < tolerance:
+        errors.append(error)
+        before = errors[-1 - _PATIENCE] if len(errors) > _PATIENCE else float("inf")
+        if error < tolerance or error > (1 - _LEAST_FALL) * before:
             break
         weighted = root[:, None] * jacobian
         kernel = weighted @ weighted.T

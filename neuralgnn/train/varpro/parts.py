@@ -163,6 +163,7 @@ class Maker:
             step = 1 if len(everyone) <= _MOST_DIRECT else len(everyone) // _N_RIDGE
             some = tiles(everyone[::step])
             moments = list(functions.products(some))
+            left = functions.left(some)
 
             def wanted(factor: GramFactor) -> float:
                 weight = torch.cat([_solved(factor, each) for each in moments])
@@ -170,7 +171,7 @@ class Maker:
                     factor,
                     n_samples=n_samples,
                     n_receivers=len(weight),
-                    squared_residuals=functions.squared_residuals(some, weight),
+                    squared_residuals=functions.squared_residuals(weight, left),
                     squared_weights=float(weight.square().sum()),
                 )
 
@@ -259,21 +260,24 @@ class _Functions:
         models = {int(receivers[0]): self._of(receivers) for receivers in chosen}
 
         def left(x: Tensor, y: Tensor, receivers: Tensor) -> Float[Tensor, "I T 1"]:
-            return _left(models[int(receivers[0])], x, y).T[:, :, None]
+            return _left(models[int(receivers[0])], x, y).double().T[:, :, None]
 
         return tile_products(self.pieces, chosen, n_columns=1, sent=self.sent, columns=left)
 
-    def squared_residuals(
-        self, chosen: Sequence[Int[Tensor, " I"]], weight: Float[Tensor, "R N"]
-    ) -> float:
-        """What rows of W leave, over all frames."""
+    def left(self, chosen: Sequence[Int[Tensor, " I"]]) -> list[Float[Tensor, "T R"]]:
+        """What is left for the messages to explain, of all frames, piece by piece."""
         receivers = torch.cat(list(chosen))
         model = self._of(receivers)
-        total = 0.0
-        for x, y in self.pieces:
-            left = _left(model, x[:, receivers], y[:, receivers])
-            total += float((left - self.sent(x) @ weight.T).square_().sum())
-        return total
+        return [_left(model, x[:, receivers], y[:, receivers]) for x, y in self.pieces]
+
+    def squared_residuals(
+        self, weight: Float[Tensor, "R N"], left: Sequence[Float[Tensor, "T R"]]
+    ) -> float:
+        """What rows of W leave of it."""
+        return sum(
+            float((each.double() - self.sent(x) @ weight.T).square_().sum())
+            for each, (x, _) in zip(left, self.pieces, strict=True)
+        )
 
     def _of(self, receivers: Int[Tensor, " I"]) -> AssemblyGNN:
         """The model of some neurons by themselves."""
@@ -340,7 +344,7 @@ def _left(
     model: AssemblyGNN, x: Float[Tensor, "T I"], y: Float[Tensor, "T I"]
 ) -> Float[Tensor, "T I"]:
     """Rates without the update functions."""
-    return (y - model.self_update(x)).double()
+    return y - model.self_update(x)
 
 
 def _solved(factor: GramFactor, products: TileProducts) -> Float[Tensor, "I N"]:
