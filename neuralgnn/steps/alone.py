@@ -122,13 +122,13 @@ def figure_alone(
     recording: Path | None = None,
     plot: PlotConfig | None = None,
 ) -> None:
-    """Draws a figure of a fit made by :func:`fit_alone`.
+    """Draws a figure of a fit, made by :func:`fit_alone` or by the workflow.
 
     Args:
         name: Name of the figure.
         folder: The fit.
         stem: Path of the figure without suffix.
-        recording: Folder of the recording; None: where the fit found it.
+        recording: Folder of the recording, for figures that show it; None: where the fit found it.
         plot: Colours and resolution; None: the defaults.
 
     Raises:
@@ -138,9 +138,9 @@ def figure_alone(
     known = [other for other, spec in FIGURES.items() if spec.per_fit]
     if name not in known:
         raise ValueError(f"there is no figure {name!r} of a fit; there are: {', '.join(known)}")
-    source = recording or folder.path / _request(folder)["recording"]
     files = {
-        need: source if need == "activity" else folder.store(need) for need in FIGURES[name].needs
+        need: (recording or _recording(folder)) if need == "activity" else folder.store(need)
+        for need in FIGURES[name].needs
     }
     figure_step(name, files, stem, plot=plot)
 
@@ -164,6 +164,14 @@ def _fitting(analysis: AnalysisConfig, *, n_held_out: int) -> AnalysisConfig:
     shorter = {"n_frames": longest, "report_frames": frames or (longest // 2, longest)}
     logger.warning("rollouts of %d instead of %d frames", longest, rollout.n_frames)
     return analysis.model_copy(update={"rollout": rollout.model_copy(update=shorter)})
+
+
+def _recording(folder: FitFolder) -> Path:
+    """The recording that was fitted; the workflow's lies beside its fits."""
+    beside = folder.path.parent / "activity.zarr"
+    if not folder.request.exists() and beside.exists():
+        return beside
+    return folder.path / _request(folder)["recording"]
 
 
 def _request(folder: FitFolder) -> dict[str, Any]:

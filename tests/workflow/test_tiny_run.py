@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from neuralgnn.cli.inspection import describe_path
+from neuralgnn.cli.main import main
 from neuralgnn.plot.figures import FIGURES
 from neuralgnn.steps.table import read_table
 
@@ -149,6 +150,14 @@ def test_the_end_of_the_run_says_what_was_built_and_where_to_look(tiny: Path) ->
     assert re.search(r"^figure +11 +.* of 2000 MiB$", said, re.MULTILINE)
     assert "results/test/figures: analysis.pdf, fig_2.pdf" in said
     assert str((tiny / "results/test/report.html").resolve()) in said
+
+
+def test_a_fit_of_the_run_is_drawn_by_itself_too(tiny: Path, tmp_path: Path) -> None:
+    fit = str(tiny / f"results/test/{FIT}")
+
+    for name in ("fig_2", "supp_2"):  # with the recording, without
+        assert main(["figure", name, fit, "--out", str(tmp_path / name)]) == 0
+        assert (tmp_path / f"{name}.png").is_file()
 
 
 def test_snakemake_s_own_report_can_be_made(tiny: Path, snakemake: Run) -> None:

@@ -18,7 +18,6 @@ from neuralgnn.plot.style import (
     letter_panel,
     sheet,
     style,
-    type_colors,
 )
 
 _FRAMES = 500
@@ -54,7 +53,6 @@ def _traces(
     true, learned = first["true"].values, first["predicted"].values
     chosen = first["shown_neuron"].values
     kinds = None if types is None else types.values[chosen]
-    colors = INK if kinds is None else type_colors(kinds)
     # Every neuron around its own mean and in units of its own range: some hardly move.
     middle, spread = true.mean(0), np.ptp(true, axis=0)
     spread = np.where(spread > 0, spread, 1.0)
@@ -64,14 +62,14 @@ def _traces(
     time = first["time"].values
     for values, style_of in (
         (true, {"colors": TRUTH, "lw": 1.6}),
-        (learned, {"colors": colors, "lw": 0.5}),
+        (learned, {"colors": INK, "lw": 0.5}),  # some colours of types are as light as the grey
     ):
         segments = [np.column_stack([time, trace]) for trace in (values + level).T]
         ax.add_collection(LineCollection(segments, rasterized=True, **style_of))
     ax.set(xlim=(time[0], time[-1]), ylim=(level[-1] - offset, offset), xlabel="time [s]")
     ax.legend(
         [Line2D([], [], color=TRUTH, lw=1.6), Line2D([], [], color=INK, lw=0.5)],
-        ["simulated", "predicted (colour: cell type)"],
+        ["simulated", "predicted"],
         loc="lower right",
         bbox_to_anchor=(1, 1),
         ncols=2,
