@@ -92,12 +92,18 @@ def figure(given: Namespace) -> None:
     """``neuralgnn figure``."""
     from neuralgnn.steps.alone import figure_alone
 
+    folder = FitFolder(given.folder)
+    if given.out is None and folder.metrics.exists() and not folder.request.exists():
+        raise ValueError(
+            f"{given.folder} is a fit of the workflow, which draws its own figures there: say "
+            "where this one goes (--out)"
+        )
     stem = given.out or given.folder / "figures" / given.name
     values = {key.removeprefix("plot."): value for key, value in _overrides(given.set).items()}
     plot = parse(
         PlotConfig, values, place=lambda keys: _origin(".".join(("plot", *map(str, keys))))
     )
-    figure_alone(given.name, FitFolder(given.folder), stem, recording=given.recording, plot=plot)
+    figure_alone(given.name, folder, stem, recording=given.recording, plot=plot)
     _say(f"{stem}.pdf\n{stem}.png")
 
 

@@ -3,7 +3,7 @@
 __all__ = ["one_thread", "place", "side_by_side"]
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import Literal, TypeVar
@@ -31,27 +31,30 @@ def place(device: Literal["auto", "cpu", "cuda"]) -> torch.device:
 
 
 @contextmanager
-def one_thread(*, where: bool = True) -> Iterator[None]:
+def one_thread(*, where: bool = True, workers: bool = False) -> Iterator[None]:
     """One thread of PyTorch until the block ends; as a decorator, while the function runs.
 
-    Threads that share matrices of some dozens of rows wait for each other more than they work. As
-    many as there were take work of their own, :func:`side_by_side`.
+    Threads that share matrices of some dozens of rows wait for each other more than they work.
 
     Args:
         where: False: as many as before.
+        workers: Whether as many threads as there were take work of their own, see
+            :func:`side_by_side`. Not on CUDA: streams belong to threads.
     """
     before = torch.get_num_threads()
     with ExitStack() as stack:
         stack.callback(torch.set_num_threads, before)
-        if where and before > 1:
-            torch.set_num_threads(1)
-            workers = stack.enter_context(ThreadPoolExecutor(before))
-            stack.callback(_WORKERS.reset, _WORKERS.set(workers))
+        torch.set_num_threads(1 if where else before)
+        if workers and before > 1:
+            # A thread's number of threads is its own, and at first that of the process.
+            pool = ThreadPoolExecutor(before, initializer=torch.set_num_threads, initargs=(1,))
+            stack.enter_context(pool)
+            stack.callback(_WORKERS.reset, _WORKERS.set(pool))
         yield
 
 
 def side_by_side(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """Does the same for all items, on the threads that :func:`one_thread` set free, if it did.
+    """Does the same for all items, on the workers of :func:`one_thread` if there are some.
 
     Args:
         work: What is done; it may not depend on what is done for other items.
@@ -64,4 +67,9 @@ def side_by_side(work: Callable[[Item], Result], items: Iterable[Item]) -> list[
     if workers is None:
         return [work(item) for item in items]
     done = [workers.submit(work, item) for item in reversed(items)]
+    for each in wait(done, return_when=FIRST_EXCEPTION).not_done:
+        each.cancel()  # one has failed
+    failed = (each.exception() for each in done if each.done() and not each.cancelled())
+    if error := next(filter(None, failed), None):
+        raise error
     return [each.result() for each in reversed(done)]

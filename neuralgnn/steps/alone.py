@@ -167,9 +167,19 @@ def _fitting(analysis: AnalysisConfig, *, n_held_out: int) -> AnalysisConfig:
 
 
 def _recording(folder: FitFolder) -> Path:
-    """The recording that was fitted; the workflow's lies beside its fits."""
-    beside = folder.path.parent / "activity.zarr"
-    if not folder.request.exists() and beside.exists():
+    """The recording that was fitted; the workflow's lies beside its fits.
+
+    Raises:
+        FileNotFoundError: If it was discarded, or the folder holds no fit.
+    """
+    if not folder.request.exists() and folder.metrics.exists():
+        seed = Path(os.path.realpath(folder.path)).parent
+        beside = seed / "activity.zarr"
+        if not beside.exists():
+            raise FileNotFoundError(
+                f"{beside} does not exist, as where keep_recordings is false: simulate it again, "
+                "or say where it is (--recording)"
+            )
         return beside
     return folder.path / _request(folder)["recording"]
 

@@ -152,12 +152,16 @@ def test_the_end_of_the_run_says_what_was_built_and_where_to_look(tiny: Path) ->
     assert str((tiny / "results/test/report.html").resolve()) in said
 
 
-def test_a_fit_of_the_run_is_drawn_by_itself_too(tiny: Path, tmp_path: Path) -> None:
-    fit = str(tiny / f"results/test/{FIT}")
+def test_a_fit_of_the_run_is_drawn_by_itself_too(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tiny / f"results/test/{FIT}")
 
     for name in ("fig_2", "supp_2"):  # with the recording, without
-        assert main(["figure", name, fit, "--out", str(tmp_path / name)]) == 0
+        assert main(["figure", name, ".", "--out", str(tmp_path / name)]) == 0
         assert (tmp_path / f"{name}.png").is_file()
+    assert main(["figure", "fig_2", "."]) == 2  # the run's own is not written over
+    assert "say where this one goes (--out)" in capsys.readouterr().err
 
 
 def test_snakemake_s_own_report_can_be_made(tiny: Path, snakemake: Run) -> None:

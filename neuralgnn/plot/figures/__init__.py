@@ -295,7 +295,7 @@ FIGURES: dict[str, FigureSpec] = {
         ("prediction", "neurons"),
         "fly_005",
         "Free-running prediction under held-out stimuli from the first frame on. a, Activity of a "
-        "neuron of each of twenty cell types, simulated (grey) and predicted (colour), around its "
+        "neuron of each of twenty cell types, simulated (grey) and predicted (black), around its "
         "mean and in units of its own range. b, Root mean squared error and c, share of the "
         "variance over time that is not predicted, of all neurons. The movie shows the light on "
         "the lattice of columns and the activity of cells of some types in each column, "

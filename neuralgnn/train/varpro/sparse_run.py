@@ -43,7 +43,6 @@ _SAMPLE = 400_000
 _HISTORY = ("step", "stage", "start", "loss", "damping")
 
 
-@one_thread()
 def run_graph_varpro(
     recording: Recording,
     config: FitConfig,
@@ -78,14 +77,37 @@ def run_graph_varpro(
             share, is too short, or no transfer function is found; where the stimulus is not given,
             if nothing says which neurons receive it, or those that share it cannot be told apart.
     """
-    trainer = config.trainer
-    assert isinstance(trainer, GraphVarproConfig)
-    graph = _graph_of(recording, trainer)
     settings = config.model_dump(mode="json", exclude=set(FitConfig.HOW_IT_RUNS))
     code = code_digest("neuralgnn.models", "neuralgnn.train")
     key = digest([settings, recording.digest, seed, device.type, torch.__version__, code])
     store = _ProgressStore(ResumePoint(state / "varpro_graph.pt", key=key))
-    hidden = trainer.hidden_stimulus
+    with one_thread(workers=device.type == "cpu"):
+        model, extra, numbers = _fit(
+            recording, config, store, seed=seed, device=device, progress=progress
+        )
+    step = len(store.history)
+    record = provenance(
+        config.model_dump(mode="json"), stamp=False, recording=recording.digest, seed=seed
+    )
+    name = f"checkpoint_{step:08d}.pt"
+    save_checkpoint(out / name, model, step=step, provenance=record, extra=extra)
+    _write_history(out / "history.csv", store.history)
+    return {"n_steps": step, "checkpoints": [{"file": name, "step": step}], **numbers}
+
+
+def _fit(
+    recording: Recording,
+    config: FitConfig,
+    store: "_ProgressStore",
+    *,
+    seed: int,
+    device: torch.device,
+    progress: bool,
+) -> tuple[AffineGNN, dict[str, Any], dict[str, Any]]:
+    """The model, what the solve says of itself, and numbers of the fit."""
+    trainer = config.trainer
+    assert isinstance(trainer, GraphVarproConfig)
+    graph, hidden = _graph_of(recording, trainer), trainer.hidden_stimulus
     load = Loader(recording, config.target.kind, device, is_given=hidden is None)
     train_frames, held_out_frames = (
         frames[:-1] for frames in recording.split(config.validation_fraction)
@@ -117,24 +139,15 @@ def run_graph_varpro(
         stimulus = {"hidden_stimulus": driving.plain(), "stimulus_siren": siren}
     sums = _sum(trainer, graph, load, frames, found, dt=recording.dt, progress=progress)
     rows, model, numbers = _solve(trainer, graph, sums, found, seed=seed)
-    step = len(store.history)
-    record = provenance(
-        config.model_dump(mode="json"), stamp=False, recording=recording.digest, seed=seed
-    )
-    name = f"checkpoint_{step:08d}.pt"
     extra = _quality(rows, model, driving) | stimulus
     extra |= _evidence(trainer, graph, rows, extra["resolution"], seed=seed)
-    save_checkpoint(out / name, model, step=step, provenance=record, extra=extra)
-    _write_history(out / "history.csv", store.history)
-    return {
-        "n_steps": step,
-        "checkpoints": [{"file": name, "step": step}],
+    numbers |= {
         "n_samples": len(frames),
         "n_search_samples": fitted.x.shape[1],
         "n_knots": found.hats.size,
         "held_out_error": found.error,
-        **numbers,
     }
+    return model, extra, numbers
 
 
 def _graph_of(recording: Recording, trainer: GraphVarproConfig) -> Graph:
