@@ -334,17 +334,17 @@ FIGURES: dict[str, FigureSpec] = {
         ("metrics",),
         "",
         "The fly visual system (process noise 0.05) fitted on graphs with edges too many or too "
-        "few, and under measurement noise; mean over seeds, open diamonds: published. a, R² of "
-        "the weights with null edges added, of all weights and of those that the activity "
-        "determines. b, Real edges told from null ones: one minus the area under the ROC curve, "
-        "by the size of their weights, with the smallest that the standard errors permit "
-        "(lines), and by the odds from the activity and from how often the wiring repeats an "
-        "edge. c, R² with edges missing from the model alone (also with cells of a type sharing "
-        "their constants), and from model and simulation as published. d, R² under measurement "
-        "noise, from the drift with the measurement's finite difference (as published), from the "
-        "finite difference of the activity, and from the same with the noise's level known and "
-        "constants shared. "
-        "Triangles: below the axis.",
+        "few, and under measurement noise; mean over seeds, open diamonds: published. a, One "
+        "minus R² of the weights with null edges added, of all weights and of those that the "
+        "activity determines. b, Real edges told from null ones: one minus the area under the "
+        "ROC curve, by the size of their weights, with the smallest that the standard errors "
+        "permit (lines), and by the odds from the activity and from how often the wiring "
+        "repeats an edge. c, As a, with edges missing from the model alone (also with cells of "
+        "a type sharing their constants), and from model and simulation as published; "
+        "triangles: beyond. d, As a, under measurement noise, from the drift with the "
+        "measurement's finite difference (as published), from the finite difference of the "
+        "activity, and from the same with the noise's level known and constants shared. "
+        "Dashed: what standard errors and undecided shares lead one to expect, if above 1e-5.",
         per_fit=False,
         table="fly_perturbed",
     ),

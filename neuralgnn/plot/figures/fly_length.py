@@ -68,7 +68,9 @@ def _draw(ax: Axes, rows: Sequence[Any], metric: str) -> None:
     ax.set_xticks(list(_FRAMES), [f"{at:,}" for at in _FRAMES])
     ax.minorticks_off()
     ax.set_xlabel("frames")
-    ax.set_ylim(max(min([lowest - 0.05, *limits.values()]), _WORST), 1.02)
+    low = max(min([lowest - 0.05, *limits.values()]), _WORST)
+    ax.set_ylim(low, 1 + 0.04 * (1 - low))
+    ax.set_yticks([tick for tick in ax.get_yticks() if low <= tick <= 1 + 1e-9])
 
 
 def _mean(rows: Sequence[Any], fit: str, metric: str, key: str) -> float | None:

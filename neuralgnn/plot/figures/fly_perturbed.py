@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -21,8 +22,9 @@ _REMOVED_TOO = {share: f"fly_005_removed_{share:02d}_published" for share in _SH
 _MEASURED = {0: "fly_005", **{k / 100: f"fly_005_measured_{k:03d}" for k in (2, 5, 10)}}
 _KNOWN_NOISE = {place: name for place, name in _MEASURED.items() if place}
 _PUBLISHED = "weights_r2_published_correction"
-_WORST = -0.3
-_SMALLEST = 1e-7  # on logarithmic axes
+_WEIGHTS = "1 − $R^2$ of the weights"
+_WORST = 2.0  # share left unexplained: how bad a useless model is does not matter
+_SMALLEST = 1e-5  # as much is drawn as little as less
 
 
 @dataclass(frozen=True)
@@ -67,37 +69,37 @@ def figure(data: FigureData) -> Figure:
     page = sheet(DOUBLE_COLUMN, 128.0)
     axes = [axes_mm(page, left, top, 66.0, 42.0) for top in (8.0, 72.0) for left in (18.0, 108.0)]
     panels = [
-        ("null edges added [%]", False, [
+        ("null edges added [%]", _WEIGHTS, [
             _Curve("all edges", _NULL),
             _Curve("edges that are determined", _NULL, "weights_r2_identifiable"),
         ]),
-        ("null edges added [%]", True, [
+        ("null edges added [%]", "1 − AUROC", [
             _Curve("size of the weight", _NULL, "weights_auroc_null"),
             _Curve("the same, determined edges", _NULL, "weights_auroc_null_identifiable"),
             _Curve("activity and wiring", _NULL, "edges_auroc", limited=False),
         ]),
-        ("edges removed [%]", False, [
+        ("edges removed [%]", _WEIGHTS, [
             _Curve("from the model", _REMOVED, limited=False),
             _Curve("the same, cells of a type alike", _ALIKE, fit="varpro_alike", limited=False),
             _Curve("from model and simulation", _REMOVED_TOO),
         ]),
-        ("measurement noise", False, [
+        ("measurement noise", _WEIGHTS, [
             _Curve("drift, as published", _MEASURED, limited=False),
             _Curve("finite difference", _MEASURED, fit="varpro_recorded", limited=False),
             _Curve("the same, level known, types alike", _KNOWN_NOISE, fit="varpro_known_noise",
                    limited=False),
         ]),
     ]  # fmt: skip
-    for ax, (name, inverted, curves) in zip(axes, panels, strict=True):
-        ax.set_xlabel(name)
-        _draw(ax, rows, curves, inverted=inverted)
+    for ax, (name, missing, curves) in zip(axes, panels, strict=True):
+        ax.set(xlabel=name, ylabel=missing)
+        _draw(ax, rows, curves, compared=missing == _WEIGHTS)
     for ax, letter in zip(axes, "abcd", strict=True):
         letter_panel(ax, letter, left=12.0)
     return page
 
 
-def _draw(ax: Axes, rows: Sequence[Any], curves: Sequence[_Curve], *, inverted: bool) -> None:
-    """Draws curves with their ceilings and the published values; inverted: one minus them."""
+def _draw(ax: Axes, rows: Sequence[Any], curves: Sequence[_Curve], *, compared: bool) -> None:
+    """Draws one minus curves, and their ceilings; compared: the published values too."""
     published: dict[Any, float] = {}
     for number, curve in enumerate(curves):
         found = {
@@ -110,34 +112,32 @@ def _draw(ax: Axes, rows: Sequence[Any], curves: Sequence[_Curve], *, inverted: 
             if known := _values(rows, experiment, plain)["published"]:
                 published[place] = known[0]
         color, places = type_color(number), list(found)
-        mean = _shown([float(np.mean(found[place]["value"])) for place in places], inverted)
-        off = [value < _WORST for value in mean]
-        ax.plot(places, np.maximum(mean, _WORST), color=color, lw=0.9, label=curve.label,
-                marker="o", ms=3, markevery=[not each for each in off])  # fmt: skip
-        ax.plot(places, np.where(off, _WORST, np.nan), ls="", marker="v", ms=4, color=color,
+        left = _left([float(np.mean(found[place]["value"])) for place in places])
+        beyond = left >= _WORST
+        ax.plot(places, left, color=color, lw=0.9, label=curve.label,
+                marker="o", ms=3, markevery=(~beyond).tolist())  # fmt: skip
+        ax.plot(places, np.where(beyond, _WORST, np.nan), ls="", marker="^", ms=4, color=color,
                 clip_on=False)  # fmt: skip
         limits = {p: found[p]["ceiling"][0] for p in places if found[p]["ceiling"]}
-        if curve.limited:
-            ax.plot(list(limits), _shown(list(limits.values()), inverted), color=color, lw=0.6,
+        if curve.limited and max(limits.values(), default=1.0) < 1 - _SMALLEST:
+            ax.plot(list(limits), _left(list(limits.values())), color=color, lw=0.6,
                     ls=(0, (4, 2)), zorder=1)  # fmt: skip
-    if inverted:
-        ax.set_yscale("log")
-        ax.set_ylabel("1 − AUROC")
-    else:
-        ax.plot(list(published), list(published.values()), ls="", marker="D", ms=4, mfc="none",
-                mec="0.35", label="published", clip_on=False)  # fmt: skip
-        ax.set_ylabel("$R^2$ of the weights")
-        lowest = min(0.5, *published.values(), ax.get_ylim()[0])
-        ax.set_ylim(max(lowest, _WORST), 1.01)  # how bad a useless model is does not matter
+    if compared:
+        ax.plot(list(published), _left(list(published.values())), ls="", marker="D", ms=4,
+                mfc="none", mec="0.35", label="published", clip_on=False)  # fmt: skip
+    ax.set_yscale("log")
+    if ax.get_ylim()[1] > 1:
+        ax.set_ylim(top=_WORST)
     places = {place for curve in curves for place in curve.experiments}
     ax.set_xticks(sorted(places))
     if any(curve.limited for curve in curves):
-        ax.plot([], [], color="0.5", lw=0.6, ls=(0, (4, 2)), label="limit of the data")
+        ax.plot([], [], color="0.5", lw=0.6, ls=(0, (4, 2)), label="expected of the data")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=5.5)
 
 
-def _shown(values: Sequence[float], inverted: bool) -> list[float]:
-    return [max(1 - value, _SMALLEST) for value in values] if inverted else list(values)
+def _left(values: Sequence[float]) -> Float[np.ndarray, " P"]:
+    """What is missing to one, as far as it is drawn."""
+    return np.clip(1 - np.asarray(values), _SMALLEST, _WORST)
 
 
 def _values(rows: Sequence[Any], experiment: str, curve: _Curve) -> dict[str, list[float]]:
