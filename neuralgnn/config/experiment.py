@@ -65,6 +65,7 @@ Figure = Literal[
     "fly",
     "fly_spectra",
     "fly_types",
+    "fly_circuit",
     "fly_rollout",
     "fly_probes",
     "fly_stimulus",

@@ -51,6 +51,11 @@ class FitFolder:
         return self.path / "analysis" / f"{name}.zarr"
 
     @property
+    def circuit_table(self) -> Path:
+        """Weights between every two cell types, of a fit on a graph."""
+        return self.path / "analysis" / "circuit.csv"
+
+    @property
     def changed(self) -> Path:
         """List of the changed networks whose stores ``changed_<name>`` are there; written last."""
         return self.path / "analysis" / "changed.json"

@@ -108,7 +108,7 @@ def test_types_are_found_and_null_edges_are_told_from_real_ones(result: Result) 
     # A hundred components for 150 neurons: what true features reach is low too.
     found, ceiling = (metrics["type_ari"][key] for key in ("value", "ceiling"))
     assert found == pytest.approx(ceiling, abs=0.05)
-    assert set(datasets) == {"weights", "functions", "neurons", "spectra", "prediction"}
+    assert set(datasets) == {"weights", "circuit", "functions", "neurons", "spectra", "prediction"}
 
 
 def test_a_model_of_the_whole_network_predicts_the_one_with_silent_edges(
@@ -176,13 +176,16 @@ def test_equal_matrices_have_equal_spectra_and_aligned_vectors() -> None:
     assert float(found) == pytest.approx(largest)
 
 
-@pytest.mark.parametrize("name", ["fly", "fly_spectra", "fly_types", "fly_rollout"])
+_LETTERS = {"fly": 7, "fly_spectra": 6, "fly_types": 4, "fly_circuit": 2, "fly_rollout": 3}
+
+
+@pytest.mark.parametrize("name", _LETTERS)
 def test_figures_are_drawn_from_the_stores(result: Result, name: str) -> None:
     datasets, _ = result
     figure = FIGURES[name].function({need: datasets[need] for need in FIGURES[name].needs})
 
     lettered = {text.get_text() for ax in figure.axes for text in ax.texts} & set("abcdefg")
-    assert len(lettered) == {"fly": 7, "fly_spectra": 6, "fly_types": 4, "fly_rollout": 3}[name]
+    assert len(lettered) == _LETTERS[name]
     assert len(FIGURES[name].caption) > 80
 
 

@@ -91,7 +91,7 @@ def test_the_fly_has_a_simulation_and_an_analysis_of_its_own(
     assert planned["simulate_fly"] == 2
     # From the drift, of every cell's own and with what cells of a type share, and as recorded.
     assert planned["train"] == planned["analyse_graph"] == 6
-    assert planned["figure"] == 5 and planned["figure_of_fit"] == 6
+    assert planned["figure"] == 6 and planned["figure_of_fit"] == 6
     assert planned["probe"] == 1
     assert "analyse" not in planned and "simulate" not in planned
 

@@ -52,6 +52,8 @@ rule analyse_graph:
         weights=store("weights"),
         functions=store("functions"),
         neurons=store("neurons"),
+        circuit=store("circuit"),
+        circuit_table=FIT.circuit_table,
         spectra=store("spectra"),
         prediction=store("prediction"),
         metrics=FIT.metrics,

@@ -11,6 +11,7 @@ import xarray as xr
 from jaxtyping import Bool, Int
 
 from neuralgnn.analyse.case import finite
+from neuralgnn.analyse.fly.circuit import circuit_dataset
 from neuralgnn.analyse.fly.correction import Constants, own_constants, published_constants
 from neuralgnn.analyse.fly.curves import curves_dataset, transfer_error
 from neuralgnn.analyse.fly.evaluate import FastModel, VoltageRange, voltage_range
@@ -66,8 +67,8 @@ def analyse_graph(
         seed: Seed of the map.
 
     Returns:
-        Datasets by name of their store (``weights``, ``functions``, ``neurons``, ``prediction``,
-        ``spectra``), and for each metric its ``value`` and ``ceiling``.
+        Datasets by name of their store (``weights``, ``functions``, ``neurons``, ``circuit``,
+        ``prediction``, ``spectra``), and for each metric its ``value`` and ``ceiling``.
 
     Raises:
         ValueError: If model and recording have different neurons or edges.
@@ -111,6 +112,8 @@ def analyse_graph(
         _log.info("map of the neurons")
         neurons["projection"] = projection(model, graph, own, n_neighbors, min_dist, seed)
     datasets = {"weights": weights, "functions": functions, "neurons": neurons}
+    sources = {"learned": own.weight} | ({} if true is None else {"true": true.weight})
+    datasets["circuit"] = circuit_dataset(graph, *_types(neurons), sources)
     _log.info("spectra")
     reference = own.weight if true is None else true.weight
     datasets["spectra"] = spectra_dataset(graph.matrix(reference), graph.matrix(own.weight))
@@ -130,6 +133,17 @@ def analyse_graph(
         name: {"value": finite(value), "ceiling": finite(ceilings.get(name))}
         for name, value in metrics.items()
     }
+
+
+def _types(neurons: xr.Dataset) -> tuple[Int[np.ndarray, " N"], list[str]]:
+    """Types of the neurons and their names: the true ones, or clusters where none are known."""
+    if "type" not in neurons:
+        kinds, labels = np.unique(neurons["cluster_bic"].values, return_inverse=True)
+        return labels.reshape(-1), [f"cluster {kind}" for kind in kinds]
+    labels = neurons["type"].values
+    if "cell_type" in neurons:
+        return labels, [str(name) for name in neurons["cell_type"].values]
+    return labels, [f"type {kind}" for kind in range(int(labels.max()) + 1)]
 
 
 def _true_constants(truth: xr.Dataset) -> Constants:

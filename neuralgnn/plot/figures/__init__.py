@@ -290,6 +290,16 @@ FIGURES: dict[str, FigureSpec] = {
         "c, resting potentials, d, free-running prediction under held-out stimuli.",
         graph=True,
     ),
+    "fly_circuit": FigureSpec(
+        "fly_circuit",
+        ("circuit",),
+        "fly_005",
+        "The learned circuit by cell types. a, What a cell of each type (rows) gets from all "
+        "cells of each other type (columns): its learned weights, summed. b, Where on the lattice "
+        "strong inputs come from, as the receiving cell sees it: mean learned (left) and true "
+        "weight at each offset of columns. c, Learned against true sums, of all pairs of types.",
+        graph=True,
+    ),
     "fly_rollout": FigureSpec(
         "fly_rollout",
         ("prediction", "neurons"),
