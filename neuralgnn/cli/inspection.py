@@ -92,6 +92,10 @@ def _describe_table(path: Path) -> str:
     about, training = origin_of(path), path.with_name("training.json")
     if path.name == "history.csv" and training.is_file():
         return "\n".join(["history of a fit", *_origin(read_json(training).get("provenance"))])
+    metrics = path.parent.with_name("metrics.json")
+    if path.name == "circuit.csv" and metrics.is_file():
+        record = read_json(metrics)
+        return "\n".join(["weights between cell types", *_origin(record.get("provenance"))])
     origin = _origin(read_json(about) if about.is_file() else None)
     if path.stem.endswith("_summary"):
         return "\n".join(["table with a row for each fit", *origin])

@@ -2,19 +2,18 @@
 
 __all__ = ["analyse_graph_fit"]
 
-import csv
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from neuralgnn.analyse.fly import analyse_graph
 from neuralgnn.analyse.fly.circuit import circuit_rows
 from neuralgnn.data.recording import Recording, open_recording, open_truth
-from neuralgnn.data.store import atomic_path, save_dataset
+from neuralgnn.data.store import save_dataset
 from neuralgnn.models.checkpoint import load_sparse_model
 from neuralgnn.steps.numbers import AnalysisTask
 from neuralgnn.steps.simulate import ablated_recording, held_out_recording
+from neuralgnn.steps.table import write_rows
 from neuralgnn.steps.training import training_of
 
 _GAUGE = "g(0) = 0, slope of g over positive activity = 1, gain = leak; W in units of activity"
@@ -48,15 +47,9 @@ def analyse_graph_fit(task: AnalysisTask) -> None:
     )
     for store, dataset in datasets.items():
         save_dataset(dataset, task.folder.store(store), config=task.settings)
-    _write_circuit(task.folder.circuit_table, circuit_rows(datasets["circuit"]))
+    rows = circuit_rows(datasets["circuit"])
+    write_rows(task.folder.circuit_table, rows[0] if rows else (), rows)
     task.write_metrics(metrics, training=training, recording=source.digest, gauge=_GAUGE)
-
-
-def _write_circuit(path: Path, rows: list[dict[str, Any]]) -> None:
-    with atomic_path(path) as scratch, scratch.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _ablated(path: Path) -> tuple[Recording, np.ndarray] | None:

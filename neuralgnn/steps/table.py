@@ -6,6 +6,7 @@ __all__ = [
     "rows_of",
     "summary_rows",
     "table_step",
+    "write_rows",
 ]
 
 import csv
@@ -63,11 +64,11 @@ def table_step(metrics: Iterable[Path], table: Path, *, summary: Path | None = N
     rows.sort(key=lambda row: (row["experiment"], row["fit"], row["seed"], row["metric"]))
     origins = {str(path): read_json(path).get("provenance") for path in metrics}
     write_json(origin_of(table), provenance(fits=origins))
-    _write(table, COLUMNS, rows)
+    write_rows(table, COLUMNS, rows)
     if summary is not None:
         write_json(origin_of(summary), provenance(fits=origins))
         lines = summary_rows(rows)
-        _write(summary, tuple(lines[0]) if lines else _KEY, lines)
+        write_rows(summary, tuple(lines[0]) if lines else _KEY, lines)
 
 
 def summary_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -110,7 +111,15 @@ def _main_numbers(rows: Iterable[Mapping[str, Any]]) -> dict[str, float | None]:
     return numbers
 
 
-def _write(path: Path, columns: tuple[str, ...], rows: Iterable[Mapping[str, Any]]) -> None:
+def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes a table as CSV, whole or not at all.
+
+    Args:
+        path: The file.
+        columns: Keys of every row, in the order of the columns.
+        rows: The rows; None becomes an empty cell.
+    """
+    columns = tuple(columns)
     with (
         atomic_path(path) as scratch,
         scratch.open("w", newline="", encoding="utf-8") as file,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from neuralgnn.cli.inspection import describe_path
 from neuralgnn.data import open_recording, open_truth
 from neuralgnn.simulate.fly.connectome import connectome_file
 
@@ -67,9 +68,18 @@ def test_recordings_that_are_not_kept_are_gone_and_not_missed(
     assert (tmp_path / "results" / "report.html").is_file()
     left = {path.name for path in (tmp_path / "results" / "fly" / "seed_1").iterdir()}
     assert left == {"recording.json", "varpro"}
-    record = json.loads((tmp_path / "results" / "fly" / "seed_1" / "recording.json").read_text())
-    assert set(record["discarded"]) == {"activity.zarr", "test.zarr"}
+    record = tmp_path / "results" / "fly" / "seed_1" / "recording.json"
+    assert set(json.loads(record.read_text())["discarded"]) == {"activity.zarr", "test.zarr"}
     assert "Nothing to be done" in again.stdout
+
+    settings.write_text(settings.read_text().removesuffix(values))
+    assert snakemake(TARGETS[0], folder=tmp_path, config=settings).returncode == 0
+    assert not record.exists()  # it is back
+
+    table = tmp_path / "results" / "fly" / "seed_1" / "varpro" / "analysis" / "circuit.csv"
+    assert table.read_text().startswith("post_type,pre_type,n_edges,learned_total,true_total")
+    described = describe_path(table)
+    assert "weights between cell types" in described and "not known" not in described
 
 
 def test_a_checkpoint_that_is_not_there_is_asked_for_in_one_line(
