@@ -46,11 +46,17 @@ class MLP(nn.Module):
         super().__init__()
         widths = [n_inputs] + [hidden] * (n_layers - 1) + [1]
         layers: list[nn.Module] = []
-        for index, (into, out) in enumerate(pairwise(widths)):
+        for into, out in pairwise(widths):
             linear = cast(nn.Linear, nn.utils.skip_init(nn.Linear, into, out))
-            _initialise(linear, first=index == 0, generator=generator)
             layers += [linear, _ACTIVATIONS[activation]()]
         self.layers = nn.Sequential(*layers[:-1])
+        self.reset(generator)
+
+    def reset(self, generator: torch.Generator | None = None) -> None:
+        """Draws all weights anew."""
+        for index, layer in enumerate(self.layers):
+            if isinstance(layer, nn.Linear):
+                _initialise(layer, first=index == 0, generator=generator)
 
     def forward(self, inputs: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch"]:
         """Value of the function at each row of inputs."""

@@ -24,7 +24,8 @@ TOLERANCE = 5e-5
 """Error relative to the function's own size at which a fit is good enough."""
 
 _PATIENCE = 10  # steps in which the error has to fall
-_LEAST_FALL = 5e-3  # by so much: curves with noise of their own end far from the tolerance
+_LEAST_FALL = 5e-3  # by so much, once it is below
+_SMALL = 1e-3  # which is where curves end that have noise of their own; others may yet get away
 _REACH = 4.0  # of every unit at the other end of the range, as the second layer sees it
 
 
@@ -65,7 +66,7 @@ def fit_mlp(
         error = float(residual.norm())
         errors.append(error)
         before = errors[-1 - _PATIENCE] if len(errors) > _PATIENCE else float("inf")
-        if error < tolerance or error > (1 - _LEAST_FALL) * before:
+        if error < tolerance or _SMALL > error > (1 - _LEAST_FALL) * before:
             break
         weighted = root[:, None] * jacobian
         kernel = weighted @ weighted.T

@@ -9,6 +9,7 @@ MLPs a thousandth off, 0.9999 with the splines that they learned from), the rate
 
 __all__ = ["fit_group_model"]
 
+from copy import deepcopy
 from typing import cast
 
 import numpy as np
@@ -32,6 +33,8 @@ from neuralgnn.train.varpro.solve import solve_spline_weights, solve_updates
 from neuralgnn.train.varpro.splines import SplineBasis, refined_knots
 from neuralgnn.train.varpro.transfer import TransferSplines
 
+_MOST_RESTARTS = 4  # of an MLP of psi
+_CLOSE = 5e-3  # relative error from which it needs none
 _MOST_POINTS = 1400  # of the neurons that cover all, in phi's distillation: the cost is cubic
 
 
@@ -41,8 +44,16 @@ def fit_group_model(
     transfer: TransferSplines,
     *,
     n_update_coefficients: int,
+    generator: torch.Generator,
 ) -> dict[str, float]:
     """Fills a model in place from the transfer functions of groups.
+
+    Args:
+        model: The model.
+        train: Frames of the solve.
+        transfer: The functions.
+        n_update_coefficients: Spline coefficients of phi.
+        generator: Where MLPs that end far from their functions start again from.
 
     Returns:
         Relative errors of the MLPs, ``transfer`` (the largest of several) and ``update``, and the
@@ -69,7 +80,7 @@ def fit_group_model(
     rows = _first_members(transfer.groups)[few] if grouped else few
     curves = latent.coefficients()[transfer.groups] if grouped else latent.coefficients()
     errors = {
-        "transfer": _distil_transfer(model, transfer, train),
+        "transfer": _distil_transfer(model, transfer, train, generator),
         "update": distil_update(model, basis, curves, rows, sample),
     }
     model.to(train.x.device)
@@ -78,10 +89,13 @@ def fit_group_model(
     return errors | {"ridge": transfer.ridge}
 
 
-def _distil_transfer(model: AssemblyGNN, transfer: TransferSplines, train: Samples) -> float:
+def _distil_transfer(
+    model: AssemblyGNN, transfer: TransferSplines, train: Samples, generator: torch.Generator
+) -> float:
     if isinstance(model.transfer, PairTransfer):
-        return _distil_pair(model, model.transfer, transfer, train)
-    return _distil_sender(model, model.transfer, transfer, transfer.coefficients[0], train)
+        return _distil_pair(model, model.transfer, transfer, train, generator)
+    one = transfer.coefficients[0]
+    return _distil_sender(model, model.transfer, transfer, one, train, generator)
 
 
 def _pooled(
@@ -116,11 +130,13 @@ def _distil_sender(
     transfer: TransferSplines,
     functions: Float[np.ndarray, "G C"],
     train: Samples,
+    generator: torch.Generator,
 ) -> float:
     """An MLP learns each group's function at the group's latent vector.
 
     If there is one group only, its neurons have latent vectors of their own, and the function
-    must not depend on them.
+    must not depend on them. Where no sender of a group ever was, its function goes on constant:
+    the spline may be anywhere there. An MLP that ends far from the functions starts again.
     """
     points = fitting_points(transfer.basis, per_interval=2)
     a = model.embedding.detach().cpu().double()
@@ -128,17 +144,34 @@ def _distil_sender(
     inputs, values, density = [], [], []
     for group, c in enumerate(functions):
         members = (transfer.groups == group).nonzero()[:, 0]
-        visited = visited_share(points, subsample(train.x[:, members])) * len(members)
+        sample = subsample(train.x[:, members])
+        visited = visited_share(points, sample) * len(members)
+        within = np.clip(points, sample.min(), sample.max())
         places = a[members[:1].cpu()] if len(functions) > 1 else a[covering_rows(a, n_most=5)]
         for place in places:
             inputs.append(torch.cat([x, place.expand(len(points), -1)], dim=1))
-            values.append(torch.as_tensor(transfer.basis.curve(c, points)))
+            values.append(torch.as_tensor(transfer.basis.curve(c, within)))
             density.append(visited)
-    return fit_mlp(mlp, torch.cat(inputs), torch.cat(values), torch.cat(density))
+    samples = torch.cat(inputs), torch.cat(values), torch.cat(density)
+    error = fit_mlp(mlp, *samples)
+    for _ in range(_MOST_RESTARTS):
+        if error <= _CLOSE:
+            break
+        other = deepcopy(mlp)
+        other.reset(generator)
+        found = fit_mlp(other, *samples)
+        if found < error:
+            mlp.load_state_dict(other.state_dict())
+            error = found
+    return error
 
 
 def _distil_pair(
-    model: AssemblyGNN, psi: PairTransfer, transfer: TransferSplines, train: Samples
+    model: AssemblyGNN,
+    psi: PairTransfer,
+    transfer: TransferSplines,
+    train: Samples,
+    generator: torch.Generator,
 ) -> float:
     """The terms learn the leading singular functions of psi, receivers by senders."""
     n_receiving, n_groups, size = transfer.coefficients.shape
@@ -157,7 +190,7 @@ def _distil_pair(
         values = torch.as_tensor(left[:, m]).expand(len(rows))
         errors.append(fit_mlp(share, a[rows], values, torch.ones(len(rows))))
         functions = (spread[m] * right[m]).reshape(n_groups, size)
-        errors.append(_distil_sender(model, term, transfer, functions, train))
+        errors.append(_distil_sender(model, term, transfer, functions, train, generator))
     return max(errors)
 
 

@@ -352,14 +352,17 @@ class _Fit:
                 on_progress=on_progress,
             )
         model = self.new_model(float(samples.x.std()))
-        n_update = trainer.n_update_coefficients
+        options = {
+            "n_update_coefficients": trainer.n_update_coefficients,
+            "generator": self.generator,
+        }
         if hidden is None:
-            errors = fit_group_model(model, samples, transfer, n_update_coefficients=n_update)
+            errors = fit_group_model(model, samples, transfer, **options)
             return model, errors, error
         drive = hidden.estimate(self.train, transfer)
         drive = hidden.estimate(samples, transfer, start=drive)
         samples = hidden.driven(samples, drive)
-        errors = fit_group_model(model, samples, transfer, n_update_coefficients=n_update)
+        errors = fit_group_model(model, samples, transfer, **options)
         errors |= hidden.learn(model, samples, transfer, drive, generator=self.generator)
         return model, errors, error
 
