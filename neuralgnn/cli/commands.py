@@ -93,7 +93,7 @@ def figure(given: Namespace) -> None:
     from neuralgnn.steps.alone import figure_alone
 
     folder = FitFolder(given.folder)
-    if given.out is None and folder.metrics.exists() and not folder.request.exists():
+    if given.out is None and folder.is_of_workflow:
         raise ValueError(
             f"{given.folder} is a fit of the workflow, which draws its own figures there: say "
             "where this one goes (--out)"

@@ -172,7 +172,7 @@ def _recording(folder: FitFolder) -> Path:
     Raises:
         FileNotFoundError: If it was discarded, or the folder holds no fit.
     """
-    if not folder.request.exists() and folder.metrics.exists():
+    if folder.is_of_workflow:
         seed = Path(os.path.realpath(folder.path)).parent
         beside = seed / "activity.zarr"
         if not beside.exists():

@@ -65,6 +65,11 @@ class FitFolder:
         """What a fit without the workflow was asked for."""
         return self.path / "fit.json"
 
+    @property
+    def is_of_workflow(self) -> bool:
+        """Whether the workflow has made what is there."""
+        return self.metrics.exists() and not self.request.exists()
+
 
 def origin_of(table: Path) -> Path:
     """The file beside a table that says where its numbers come from."""

@@ -81,11 +81,10 @@ def circuit_dataset(
 
 
 def circuit_rows(circuit: xr.Dataset) -> list[dict[str, Any]]:
-    """The pairs of a circuit as rows of a table, strongest of each receiving type first."""
+    """Rows of a table of the pairs, of each receiving type the strongest learned one first."""
     names = circuit["cell_type"].values
     totals = [str(name) for name in circuit.data_vars if str(name).endswith("_total")]
-    shown = "learned_total" if "learned_total" in totals else totals[0]
-    order = np.lexsort((-np.abs(circuit[shown].values), circuit["post_type"].values))
+    order = np.lexsort((-np.abs(circuit["learned_total"].values), circuit["post_type"].values))
     return [
         {
             "post_type": str(names[circuit["post_type"].values[at]]),

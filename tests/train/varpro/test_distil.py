@@ -1,10 +1,11 @@
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
 
 from neuralgnn.models import MLP
+from neuralgnn.train.varpro import distil
 from neuralgnn.train.varpro.distil import _output_and_jacobian, covering_rows, fit_mlp, place_kinks
 
 
@@ -65,3 +66,24 @@ def test_four_tight_clusters_need_four_representatives() -> None:
     assert sorted(chosen.tolist()) == sorted(set(chosen.tolist()))
     assert {int(index) // 100 for index in chosen} == {0, 1, 2, 3}
     assert len(chosen) == 4
+
+
+@pytest.mark.parametrize(("noise", "all_steps"), [(3e-4, False), (0.3, True)])
+def test_steps_end_where_what_is_left_is_noise_but_not_far_from_the_function(
+    noise: float, all_steps: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = []
+    jacobian = distil._output_and_jacobian
+
+    def counted(*args: Any) -> Any:
+        steps.append(1)
+        return jacobian(*args)
+
+    monkeypatch.setattr(distil, "_output_and_jacobian", counted)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.linspace(-3, 3, 400, dtype=torch.float64)[:, None]
+    values = torch.tanh(x[:, 0]) + noise * torch.randn(400, generator=generator).double()
+    mlp = MLP(1, hidden=16, activation="silu", generator=generator)
+    fit_mlp(mlp, x, values, torch.ones(400), max_iterations=300, tolerance=0.0)
+
+    assert len(steps) == 300 if all_steps else len(steps) < 60
