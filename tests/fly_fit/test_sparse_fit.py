@@ -11,6 +11,7 @@ from neuralgnn.config.fit import FitConfig
 from neuralgnn.data import Graph, Recording
 from neuralgnn.models import load_sparse_model
 from neuralgnn.train.varpro import sparse_run, sparse_sums
+from neuralgnn.train.varpro.search_store import SearchStore
 from neuralgnn.train.varpro.sparse_rows import solve_sparse_rows, sum_frames
 from neuralgnn.train.varpro.sparse_run import run_graph_varpro
 from neuralgnn.train.varpro.sparse_sums import Frames, Measurement
@@ -125,19 +126,19 @@ def test_a_killed_fit_goes_on_to_the_same_bytes(
     class Killed(Exception):
         pass
 
-    save = sparse_run._ProgressStore.save
+    save = SearchStore.save
     calls = []
 
-    def dying(store, search) -> None:
-        save(store, search)
+    def dying(store, search, **options) -> None:
+        save(store, search, **options)
         calls.append(search)
         if len(calls) == 4:
             raise Killed
 
-    monkeypatch.setattr(sparse_run._ProgressStore, "save", dying)
+    monkeypatch.setattr(SearchStore, "save", dying)
     with pytest.raises(Killed):
         fit(recording, tmp_path)
-    monkeypatch.setattr(sparse_run._ProgressStore, "save", save)
+    monkeypatch.setattr(SearchStore, "save", save)
     fit(recording, tmp_path)
 
     (before,), (after,) = fitted.glob("*.pt"), tmp_path.glob("*.pt")

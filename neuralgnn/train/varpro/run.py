@@ -2,23 +2,20 @@
 
 __all__ = ["make_part", "run_varpro"]
 
-import csv
 import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from neuralgnn.config.fit import FitConfig, VarproConfig
 from neuralgnn.config.scatter import Plan
-from neuralgnn.data import Recording, atomic_path, digest, provenance
+from neuralgnn.data import Recording, digest, provenance
 from neuralgnn.data.provenance import code_digest
 from neuralgnn.models import AssemblyGNN, build_model, save_checkpoint
 from neuralgnn.train.progress import Progress
@@ -33,12 +30,14 @@ from neuralgnn.train.varpro.parts import Maker, Product, assembled, make_all
 from neuralgnn.train.varpro.pieces import Pieces
 from neuralgnn.train.varpro.prune import prune_weights
 from neuralgnn.train.varpro.search import SearchState
+from neuralgnn.train.varpro.search_store import SearchStore, write_history
 from neuralgnn.train.varpro.transfer import TransferSplines
 
 logger = logging.getLogger(__name__)
 
 _HELD_OUT_FRAMES = 1000
-_HISTORY = ("step", "round", "stage", "start", "loss", "damping", "ridge")
+_COLUMNS = ("round", "stage", "start", "loss", "damping", "ridge")
+_KINDS = (Search, SearchState, GroupSearch, TransferSplines)
 
 
 def run_varpro(
@@ -113,7 +112,7 @@ def run_varpro(
         config.model_dump(mode="json"), stamp=False, recording=recording.digest, seed=seed
     )
     save_checkpoint(out / name, model, step=step, provenance=record)
-    _write_history(out / "history.csv", history)
+    write_history(out / "history.csv", _COLUMNS, history)
     return {
         "n_steps": step,
         "checkpoints": [{"file": name, "step": step}],
@@ -205,7 +204,8 @@ class _Fit:
         )
         code = code_digest("neuralgnn.models", "neuralgnn.train")
         self.key = digest([settings, recording.digest, seed, device.type, torch.__version__, code])
-        self.store = _SearchStore(ResumePoint(state / "varpro.pt", key=self.key))
+        point = ResumePoint(state / "varpro.pt", key=self.key)
+        self.store = SearchStore(point, kinds=_KINDS)
         train_frames, held_out_frames = recording.split(config.validation_fraction)
         self.n_search, self.n_samples = sample_sizes(
             trainer, recording.n_neurons, len(train_frames), kind=config.target.kind
@@ -374,82 +374,31 @@ class _Fit:
         with Progress("varpro search, at most", bound, show=self.progress) as bar:
 
             def on_progress(search: Search | GroupSearch) -> None:
-                self.store.save(search)
-                state = _current(search)
-                if state is not None and state.iteration > 0:
-                    bar.to(len(self.store.history), stage=search.stage, loss=state.loss)
+                part = "groups" if isinstance(search, GroupSearch) else "shared"
+                state = _stepped(search)
+                if state is None:
+                    self.store.save(search, step=None, part=part)
+                    return
+                self.store.save(search, step=_step(search, state), part=part)
+                bar.to(len(self.store.history), stage=search.stage, loss=state.loss)
 
             yield on_progress
 
 
-class _SearchStore:
-    """Where a search stands, on disk."""
-
-    def __init__(self, point: ResumePoint) -> None:
-        self.point = point
-        self.history: list[list[float]] = []
-        self.parts: dict[str, Any] = {}
-
-    def load(self, part: str) -> Any:
-        """A part of the search, ``shared`` or ``groups``; None if it has not been saved."""
-        if not self.parts:
-            content = self.point.load()
-            if content is None:
-                return None
-            logger.info("going on from %s", self.point.path)
-            self.history, self.parts = content["history"], content["parts"]
-        return _restored(self.parts.get(part))
-
-    def save(self, search: Search | GroupSearch) -> None:
-        """Keeps where a search stands; a step of it becomes a row of the history."""
-        state = _current(search)
-        grouped = isinstance(search, GroupSearch)
-        if state is not None and state.iteration > 0:
-            place = (
-                [search.round, search.stage, min(search.receiving, len(search.states) - 1)]
-                if grouped
-                else [0, search.stage, search.start]
-            )
-            numbers = (state.loss, state.damping, state.ridge)
-            self.history.append([len(self.history) + 1, *place, *numbers])
-        self.parts = self.parts | {"groups" if grouped else "shared": _plain(search)}
-        self.point.save({"parts": self.parts, "history": self.history})
-
-
-def _current(search: Search | GroupSearch) -> SearchState | None:
+def _stepped(search: Search | GroupSearch) -> SearchState | None:
     """The state that the last step led to; None between searches."""
     if isinstance(search, Search):
-        return search.state
-    return search.states[search.receiving] if search.receiving < len(search.states) else None
+        state = search.state
+    else:
+        state = search.states[search.receiving] if search.receiving < len(search.states) else None
+    return None if state is None or state.iteration == 0 else state
 
 
-_STORED = {each.__name__: each for each in (Search, SearchState, GroupSearch, TransferSplines)}
-
-
-def _plain(value: Any) -> Any:
-    """The same as dictionaries, lists, tensors and numbers."""
-    if is_dataclass(value):
-        content = {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
-        return {"kind": type(value).__name__, "content": content}
-    if isinstance(value, np.ndarray):
-        return {"kind": "array", "content": torch.as_tensor(value)}
-    return [_plain(each) for each in value] if isinstance(value, tuple) else value
-
-
-def _restored(value: Any) -> Any:
-    """Undoes :func:`_plain`."""
-    if isinstance(value, list):
-        return tuple(_restored(each) for each in value)
-    if not isinstance(value, dict):
-        return value
-    if value["kind"] == "array":
-        return value["content"].numpy()
-    content = {name: _restored(each) for name, each in value["content"].items()}
-    return _STORED[value["kind"]](**content)
-
-
-def _write_history(path: Path, history: list[list[float]]) -> None:
-    with atomic_path(path) as partial, Path(partial).open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(_HISTORY)
-        writer.writerows(history)
+def _step(search: Search | GroupSearch, state: SearchState) -> tuple[float, ...]:
+    """Numbers of the step that led to a state, see ``_COLUMNS``."""
+    place = (
+        (search.round, search.stage, min(search.receiving, len(search.states) - 1))
+        if isinstance(search, GroupSearch)
+        else (0, search.stage, search.start)
+    )
+    return *place, state.loss, state.damping, state.ridge

@@ -2,7 +2,6 @@
 
 __all__ = ["run_graph_varpro"]
 
-import csv
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.config.graph_fit import GraphVarproConfig
-from neuralgnn.data import Graph, Recording, atomic_path, digest, provenance
+from neuralgnn.data import Graph, Recording, digest, provenance
 from neuralgnn.data.provenance import code_digest
 from neuralgnn.models import AffineGNN, save_checkpoint
 from neuralgnn.models.hidden_stimulus import HiddenStimulus
@@ -24,7 +22,9 @@ from neuralgnn.train.progress import Progress
 from neuralgnn.train.resume import ResumePoint
 from neuralgnn.train.varpro.alike import share_alike
 from neuralgnn.train.varpro.edge_evidence import weigh_edges
+from neuralgnn.train.varpro.fit import subsample
 from neuralgnn.train.varpro.hats import Hats
+from neuralgnn.train.varpro.search_store import SearchStore, write_history
 from neuralgnn.train.varpro.sparse_fit import (
     SearchProgress,
     affine_model,
@@ -39,8 +39,7 @@ from neuralgnn.train.varpro.sparse_sums import Frames, Measurement
 logger = logging.getLogger(__name__)
 
 _HELD_OUT_FRAMES = 500
-_SAMPLE = 400_000
-_HISTORY = ("step", "stage", "start", "loss", "damping")
+_COLUMNS = ("stage", "start", "loss", "damping")
 
 
 def run_graph_varpro(
@@ -80,7 +79,8 @@ def run_graph_varpro(
     settings = config.model_dump(mode="json", exclude=set(FitConfig.HOW_IT_RUNS))
     code = code_digest("neuralgnn.models", "neuralgnn.train")
     key = digest([settings, recording.digest, seed, device.type, torch.__version__, code])
-    store = _ProgressStore(ResumePoint(state / "varpro_graph.pt", key=key))
+    point = ResumePoint(state / "varpro_graph.pt", key=key)
+    store = SearchStore(point, kinds=(SearchProgress, CurveState))
     with one_thread(workers=device.type == "cpu"):
         model, extra, numbers = _fit(
             recording, config, store, seed=seed, device=device, progress=progress
@@ -91,14 +91,14 @@ def run_graph_varpro(
     )
     name = f"checkpoint_{step:08d}.pt"
     save_checkpoint(out / name, model, step=step, provenance=record, extra=extra)
-    _write_history(out / "history.csv", store.history)
+    write_history(out / "history.csv", _COLUMNS, store.history)
     return {"n_steps": step, "checkpoints": [{"file": name, "step": step}], **numbers}
 
 
 def _fit(
     recording: Recording,
     config: FitConfig,
-    store: "_ProgressStore",
+    store: SearchStore,
     *,
     seed: int,
     device: torch.device,
@@ -187,12 +187,12 @@ def _search(
     receivers: np.ndarray,
     fitted: Frames,
     tested: Frames,
-    store: "_ProgressStore",
+    store: SearchStore,
     *,
     progress: bool,
 ) -> _Transfer:
     """Finds the transfer function, from where the store says that a search stands."""
-    sample = _subsample(fitted.x)
+    sample = subsample(fitted.x)
     options = {"graph": graph, "receivers": receivers, "ridge": trainer.ridge}
 
     def make_data(hats: Hats) -> tuple[SparseSearchData, SparseSearchData]:
@@ -205,9 +205,12 @@ def _search(
     with Progress("search of the transfer function, at most", bound, show=progress) as bar:
 
         def on_progress(search: SearchProgress) -> None:
-            store.save(search)
-            if search.state is not None:
-                bar.to(len(store.history), loss=search.state.loss)
+            state = search.state
+            if state is None:
+                store.save(search, step=None)
+                return
+            store.save(search, step=(search.stage, search.start, state.loss, state.damping))
+            bar.to(len(store.history), loss=state.loss)
 
         search = find_sparse_transfer(
             make_data,
@@ -309,54 +312,6 @@ def _evidence(
     }
 
 
-class _ProgressStore:
-    """Where a search stands, on disk."""
-
-    def __init__(self, point: ResumePoint) -> None:
-        self.point = point
-        self.history: list[list[float]] = []
-
-    def load(self) -> SearchProgress | None:
-        content = self.point.load()
-        if content is None:
-            return None
-        logger.info("going on from %s", self.point.path)
-        self.history = content["history"]
-        plain = content["search"]
-        arrays = {
-            name: None if plain[name] is None else plain[name].numpy()
-            for name in ("knots", "best_knots")
-        }
-        states = {
-            name: None
-            if plain[name] is None
-            else CurveState(**plain[name] | {"coefficients": plain[name]["coefficients"].numpy()})
-            for name in ("state", "best_state")
-        }
-        return SearchProgress(**plain | arrays | states)
-
-    def save(self, search: SearchProgress) -> None:
-        if search.state is not None:
-            state = search.state
-            self.history.append(
-                [len(self.history) + 1, search.stage, search.start, state.loss, state.damping]
-            )
-        best = search.best_knots
-        plain = vars(search) | {
-            "knots": torch.as_tensor(search.knots),
-            "best_knots": None if best is None else torch.as_tensor(best),
-            "state": _plain(search.state),
-            "best_state": _plain(search.best_state),
-        }
-        self.point.save({"search": plain, "history": self.history})
-
-
-def _plain(state: CurveState | None) -> dict[str, Any] | None:
-    if state is None:
-        return None
-    return vars(state) | {"coefficients": torch.as_tensor(state.coefficients)}
-
-
 def _draw_receivers(
     graph: Graph,
     n_receivers: int,
@@ -393,18 +348,3 @@ def _evenly(frames: range, most: int) -> np.ndarray:
     """At most so many of the frames, evenly spread."""
     count = min(most, len(frames))
     return frames.start + np.linspace(0, len(frames) - 1, count).round().astype(int)
-
-
-def _subsample(x: Float[Tensor, "N T"]) -> np.ndarray:
-    """Some activity values, the extremes among them."""
-    flat = x.flatten()
-    step = max(1, len(flat) // _SAMPLE) | 1
-    values = flat[::step].cpu().numpy().astype(np.float64)
-    return np.concatenate([values, [float(flat.min()), float(flat.max())]])
-
-
-def _write_history(path: Path, history: list[list[float]]) -> None:
-    with atomic_path(path) as partial, Path(partial).open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(_HISTORY)
-        writer.writerows(history)

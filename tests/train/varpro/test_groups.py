@@ -15,10 +15,10 @@ from neuralgnn.config.simulation import SimulationConfig
 from neuralgnn.data import Recording, open_recording, open_truth
 from neuralgnn.models import load_model
 from neuralgnn.simulate import simulate
-from neuralgnn.train.varpro import run as run_module
 from neuralgnn.train.varpro import run_varpro
 from neuralgnn.train.varpro.fit import Samples
 from neuralgnn.train.varpro.search import SearchData
+from neuralgnn.train.varpro.search_store import SearchStore
 from neuralgnn.train.varpro.solve import solve_spline_weights
 from neuralgnn.train.varpro.splines import SplineBasis
 from neuralgnn.train.varpro.transfer import TransferSplines
@@ -110,15 +110,15 @@ def test_killed_search_of_groups_goes_on_to_the_same_bytes(
         pass
 
     n_steps = len((fitted / "history.csv").read_text().splitlines()) - 1
-    save = run_module._SearchStore.save
+    save = SearchStore.save
 
-    def dying(self, search) -> None:
-        save(self, search)
+    def dying(self, search, **options) -> None:
+        save(self, search, **options)
         if len(self.history) == n_steps - 2:
             raise Killed
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(run_module._SearchStore, "save", dying)
+        patch.setattr(SearchStore, "save", dying)
         run(recording, kind, tmp_path)
     run(recording, kind, tmp_path)
 

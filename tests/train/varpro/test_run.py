@@ -8,8 +8,8 @@ import torch
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.data import Recording
 from neuralgnn.models import load_model
-from neuralgnn.train.varpro import run as run_module
 from neuralgnn.train.varpro import run_varpro
+from neuralgnn.train.varpro.search_store import SearchStore
 
 CPU = torch.device("cpu")
 
@@ -75,10 +75,10 @@ def test_killed_search_goes_on_to_the_same_bytes(
     class Killed(Exception):
         pass
 
-    save = run_module._SearchStore.save
+    save = SearchStore.save
 
-    def dying(self, search) -> None:
-        save(self, search)
+    def dying(self, search, **options) -> None:
+        save(self, search, **options)
         if len(self.history) == 4:
             raise Killed
 
@@ -88,7 +88,7 @@ def test_killed_search_goes_on_to_the_same_bytes(
 
     run_varpro(recording, quick, **options("whole"))
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(run_module._SearchStore, "save", dying)
+        patch.setattr(SearchStore, "save", dying)
         run_varpro(recording, quick, **options("killed"))
     run_varpro(recording, quick, **options("killed"))
 
