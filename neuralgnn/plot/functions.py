@@ -138,14 +138,12 @@ def within_visited(
         dim: Name of the dimension of neurons.
         low: Lowest activity of each neuron, dims ``(neuron,)``.
         high: Its highest activity.
-        by: Types of the neurons: the ranges are the means over the neurons of a type.
+        by: Types of the neurons: a type has been wherever one of its neurons has.
     """
     if by is not None:
-        dim, kinds = "type", np.unique(by.values)
-        low, high = (
-            xr.DataArray([float(end.values[by.values == kind].mean()) for kind in kinds], dims=dim)
-            for end in (low, high)
-        )
+        dim, members = "type", [by.values == kind for kind in np.unique(by.values)]
+        low = xr.DataArray([low.values[each].min() for each in members], dims=dim)
+        high = xr.DataArray([high.values[each].max() for each in members], dims=dim)
     else:
         low, high = (xr.DataArray(end.values, dims=dim) for end in (low, high))
     activity = curves["activity"]

@@ -14,7 +14,13 @@ from neuralgnn.plot.activity import draw_color_bar, draw_kinograph, draw_scale, 
 from neuralgnn.plot.connectivity import draw_weight_comparison, draw_weights, weight_limit
 from neuralgnn.plot.density import draw_density, draw_grouped_density
 from neuralgnn.plot.embedding import draw_embedding
-from neuralgnn.plot.functions import draw_transfer, draw_update, draw_visited, zoom
+from neuralgnn.plot.functions import (
+    draw_transfer,
+    draw_update,
+    draw_visited,
+    within_visited,
+    zoom,
+)
 from neuralgnn.plot.identifiability import draw_spectrum, draw_standard_error
 from neuralgnn.plot.populations import draw_type_shares
 from neuralgnn.plot.rollout import draw_rollout_r2, draw_rollout_scatter, draw_rollout_traces
@@ -279,6 +285,16 @@ def test_visited_range_is_a_band_at_the_bottom(ax) -> None:
     assert heights.max() == pytest.approx(0.14)  # of the height of the axes
     assert [x_of(line)[0] for line in ax.lines] == [-0.5, 0.5]
     assert ax.get_ylim() == (50, 80)
+
+
+def test_type_is_shown_wherever_one_of_its_neurons_has_been() -> None:
+    grid = xr.DataArray(np.arange(-3.0, 4.0), dims="activity")
+    curves = xr.DataArray(np.ones((2, 7)), dims=("type", "activity"), coords={"activity": grid})
+    low, high = (xr.DataArray(end, dims="neuron") for end in ([-1, -3, 0], [0, 1, 2]))
+
+    shown = within_visited(curves, low, high, by=xr.DataArray([0, 0, 1], dims="neuron")).notnull()
+
+    assert shown.values.astype(int).tolist() == [[1, 1, 1, 1, 1, 0, 0], [0, 0, 0, 1, 1, 1, 0]]
 
 
 def test_zoom_fills_the_axes_with_the_middle(ax) -> None:
