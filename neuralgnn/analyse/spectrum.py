@@ -8,7 +8,8 @@ of W are rescaled, so only one gauge lets them be compared. Reported are
 * singular values :math:`\sigma_k`, largest first, and their R² (1 - SSE / SST);
 * the *alignment* :math:`|\langle v_k, \hat v_k \rangle|` of true and learned unit vectors, 1 if
   they span the same line: left and right singular vectors are paired by rank, left and right
-  eigenvectors by the assignment of eigenvalues with the smallest total distance (Kuhn 1955).
+  eigenvectors by the assignment of eigenvalues with the smallest total distance (Kuhn 1955), some
+  more than are reported taking part: which of two equally large ones comes last is chance.
   Pairs are made by values alone, never by overlap, so that for vectors without relation the
   expectation is that of two independent directions:
 
@@ -49,6 +50,7 @@ _eigs: Any = scipy.sparse.linalg.eigs
 _svds: Any = scipy.sparse.linalg.svds
 
 _SCORED = 10  # leading pairs whose mean alignment is a metric
+_SPARE = 10  # eigenvalues behind the leading ones that may be partners
 _MAX_ITERATIONS = 300
 
 
@@ -58,6 +60,7 @@ class Spectrum:
 
     Attributes:
         eigenvalues: By falling absolute value; the leading ones where N is large.
+        n_leading: Number of leading pairs that were asked for; some more have eigenvectors.
         eigen_left: Unit left eigenvectors of the leading eigenvalues, in columns.
         eigen_right: Unit right eigenvectors of the same.
         singular_values: Largest first; the leading ones where N is large.
@@ -66,6 +69,7 @@ class Spectrum:
     """
 
     eigenvalues: Complex[np.ndarray, " K"]
+    n_leading: int
     eigen_left: Complex[np.ndarray, "N L"]
     eigen_right: Complex[np.ndarray, "N L"]
     singular_values: Float[np.ndarray, " M"]
@@ -99,7 +103,7 @@ def spectrum(
             "values that are not finite; expected a finite square. Did the fit diverge?"
         )
     # The iterations need room beside what is asked for.
-    if n <= max_dense or n < 3 * n_leading:
+    if n <= max_dense or n < 3 * (n_leading + _SPARE):
         return _dense(weight.astype(np.float64), n_leading)
     return _leading(weight.astype(np.float32), n_leading, seed=seed)
 
@@ -162,7 +166,7 @@ def spectrum_dataset(learned: Spectrum, true: Spectrum | None, *, time_unit: str
             variables[f"{name}_alignment"] = (dim, values, about(title.replace("- ", ""), "1"))
         chance = [
             chance_alignment(n_neurons, is_complex=bool(abs(value.imag) > 0))
-            for value in true.eigenvalues[: true.eigen_left.shape[1]]
+            for value in true.eigenvalues[: len(_partners(learned, true))]
         ]
         variables["eigen_chance"] = ("pair", np.array(chance), about("chance alignment", "1"))
         variables["subspace_overlap"] = (
@@ -177,10 +181,11 @@ def spectrum_dataset(learned: Spectrum, true: Spectrum | None, *, time_unit: str
 def _dense(weight: Float[np.ndarray, "N N"], n_leading: int) -> Spectrum:
     values, left, right = _eig(weight, left=True, right=True)
     order = _falling(values)
-    leading = order[:n_leading]
+    leading = order[: n_leading + _SPARE]
     u, singular, vt = scipy.linalg.svd(weight)
     return Spectrum(
         values[order].astype(np.complex128),
+        min(n_leading, len(order)),
         left[:, leading].astype(np.complex128),
         right[:, leading].astype(np.complex128),
         singular,
@@ -193,11 +198,12 @@ def _leading(weight: Float[np.ndarray, "N N"], n_leading: int, *, seed: int) -> 
     start = np.random.default_rng(seed).standard_normal(len(weight)).astype(np.float32)
     u, singular, vt = _svds(weight, k=n_leading, v0=start, tol=1e-5)
     order = singular.argsort()[::-1]
-    values, right = _arnoldi(weight, n_leading, start)
-    _, left = _arnoldi(weight.T, n_leading, start)
+    values, right = _arnoldi(weight, n_leading + _SPARE, start)
+    _, left = _arnoldi(weight.T, n_leading + _SPARE, start)
     n_kept = min(right.shape[1], left.shape[1])
     return Spectrum(
         values.astype(np.complex128),
+        min(n_leading, n_kept),
         # W^T y = lambda y means y^T W = lambda y^T; a left eigenvector is the conjugate of y.
         left[:, :n_kept].conj().astype(np.complex128),
         right[:, :n_kept].astype(np.complex128),
@@ -229,11 +235,9 @@ def _falling(values: Complex[np.ndarray, " K"]) -> Int[np.ndarray, " K"]:
 
 def _partners(learned: Spectrum, true: Spectrum) -> Int[np.ndarray, " L"]:
     """For each leading true eigenvalue its learned one, by the smallest total distance."""
-    n_pairs = min(true.eigen_left.shape[1], learned.eigen_left.shape[1])
-    distance = np.abs(
-        true.eigenvalues[:n_pairs, None] - learned.eigenvalues[None, : learned.eigen_left.shape[1]]
-    )
-    return linear_sum_assignment(distance)[1]
+    n_all = min(true.eigen_left.shape[1], learned.eigen_left.shape[1])
+    distance = np.abs(true.eigenvalues[:n_all, None] - learned.eigenvalues[None, :n_all])
+    return linear_sum_assignment(distance)[1][: min(true.n_leading, learned.n_leading)]
 
 
 def _alignments(learned: Spectrum, true: Spectrum) -> dict[str, Float[np.ndarray, " L"]]:

@@ -63,15 +63,15 @@ def symbolic_part(
 ) -> tuple[xr.Dataset, dict[str, float]]:
     """Formulas of phi of every cluster and of psi, fitted constants beside true ones.
 
-    A formula is found for the median curve of a cluster; the truth goes through the same search.
+    A formula is found for the median curve of a cluster, where its neurons have been; the truth
+    goes through the same search.
 
     Args:
         case: The fit.
         labels: Cluster of every neuron.
     """
-    grid = curve_grid(case.activity)
-    learned, share = _expressions(case, case.fitted, labels, grid)
-    true = None if case.true is None else _expressions(case, case.true, labels, grid)[0]
+    learned, share = _expressions(case, case.fitted, labels)
+    true = None if case.true is None else _expressions(case, case.true, labels)[0]
     dataset = symbolic_dataset(learned, true, share=list(share.values()))
     if true is None or case.truth is None:
         return dataset, {}
@@ -91,26 +91,24 @@ def symbolic_part(
 
 
 def _expressions(
-    case: Case,
-    described: Canonical,
-    labels: Int[np.ndarray, " N"],
-    grid: Float[np.ndarray, " G"],
+    case: Case, described: Canonical, labels: Int[np.ndarray, " N"]
 ) -> tuple[dict[str, Expression], dict[str, float]]:
     """Expressions by name of their row, and the share of the neurons that each stands for."""
-    update, transfer = described.update_curves(grid), described.transfer_curves(grid)
     curves, share = {}, {}
-    for cluster in np.unique(labels):
-        name = f"update {cluster + 1}"
-        curves[name] = np.median(update[labels == cluster], axis=0)
-        share[name] = float(np.mean(labels == cluster))
-    per_sender = case.per_sender and len(transfer) == len(labels)
-    for cluster in np.unique(labels) if per_sender else ():
-        name = f"transfer {cluster + 1}"
-        curves[name] = np.median(transfer[labels == cluster], axis=0)
-        share[name] = float(np.mean(labels == cluster))
-    if not per_sender:
-        curves["transfer"], share["transfer"] = transfer[0], 1.0
+    everyone = np.ones(len(labels), dtype=bool)
+    clusters = {f" {cluster + 1}": labels == cluster for cluster in np.unique(labels)}
+    per_sender = case.per_sender and len(described.transfer_curves(np.zeros(1))) == len(labels)
+    for word, curves_of, groups in (
+        ("update", described.update_curves, clusters),
+        ("transfer", described.transfer_curves, clusters if per_sender else {"": everyone}),
+    ):
+        for suffix, members in groups.items():
+            # Beyond what a cluster's own neurons visit, their functions are guesses.
+            grid = curve_grid(case.activity[:, members])
+            family = curves_of(grid)
+            curve = np.median(family[members], axis=0) if len(family) == len(labels) else family[0]
+            curves[word + suffix], share[word + suffix] = (grid, curve), float(members.mean())
     settings = case.config.symbolic.model_dump()
     return {
-        name: find_expression(grid, curve, **settings) for name, curve in curves.items()
+        name: find_expression(grid, curve, **settings) for name, (grid, curve) in curves.items()
     }, share

@@ -1,8 +1,13 @@
 """Formulas that are known, recovered from curves with smooth errors."""
 
+from types import SimpleNamespace
+from typing import cast
+
 import numpy as np
 import pytest
 
+from neuralgnn.analyse.case import Case
+from neuralgnn.analyse.structure import symbolic_part
 from neuralgnn.analyse.symbolic import (
     TERMS,
     Expression,
@@ -10,7 +15,7 @@ from neuralgnn.analyse.symbolic import (
     find_expression,
     symbolic_dataset,
 )
-from neuralgnn.config.analysis import SymbolicConfig, Term
+from neuralgnn.config.analysis import AnalysisConfig, SymbolicConfig, Term
 
 SETTINGS = SymbolicConfig().model_dump()
 X = 7.2 * np.sort(np.random.default_rng(0).standard_normal(100))
@@ -117,3 +122,25 @@ def test_unknown_terms_and_curves_that_are_not_finite_are_refused() -> None:
         find(X, library=("x", "cosh"))
     with pytest.raises(ValueError, match="100 points, 1 of them not finite"):
         find(np.where(np.arange(100) == 3, np.nan, X))
+
+
+def test_formulas_of_a_cluster_hold_where_its_own_neurons_have_been() -> None:
+    labels = np.repeat([0, 1], 5)
+    reach = np.where(labels == 0, 20.0, 5.0)
+    activity = np.random.default_rng(0).uniform(-1, 1, (400, 10)) * reach
+
+    def curves(grid: np.ndarray) -> np.ndarray:
+        beyond = 0.1 * np.maximum(np.abs(grid) - 5, 0)  # where half of them never were
+        return np.stack([-grid + np.tanh(grid) + (label == 1) * beyond for label in labels])
+
+    described = SimpleNamespace(update_curves=curves, transfer_curves=curves)
+    config = AnalysisConfig()
+    case = SimpleNamespace(
+        activity=activity, fitted=described, true=None, truth=None, per_sender=True, config=config
+    )
+
+    dataset, _ = symbolic_part(cast(Case, case), labels)
+
+    assert dataset["row"].values.tolist() == ["update 1", "update 2", "transfer 1", "transfer 2"]
+    assert set(dataset["learned_formula"].values) == {"\N{MINUS SIGN}1.00 x + 1.00 tanh(x)"}
+    assert dataset["share"].values.tolist() == [0.5] * 4
