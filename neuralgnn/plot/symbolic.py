@@ -9,6 +9,8 @@ from matplotlib.text import Text
 from neuralgnn.plot.style import require_dims
 
 _SYMBOLS = {"update": "φ", "transfer": "ψ"}
+_TRUE_FROM = 0.7  # of the width, where true formulas begin
+_LETTERS = 50  # of a learned formula that have room before them
 
 
 def draw_formulas(
@@ -38,7 +40,7 @@ def draw_formulas(
     ax.set_axis_off()
     names = [str(name) for name in learned["row"].values]
     shown = _chosen(names, most)
-    columns = {"learned": (0.17, learned), "true": (0.64, true)}
+    columns = {"learned": (0.17, learned), "true": (_TRUE_FROM, true)}
     texts = [
         ax.text(left, 1.0, word, transform=ax.transAxes, va="bottom", color="0.35", fontsize=6)
         for word, (left, values) in columns.items()
@@ -60,7 +62,9 @@ def draw_formulas(
         for left, values in columns.values():
             if values is not None:
                 formula = str(values.values[row])
-                texts.append(ax.text(left, height, formula, fontsize=6, **at))
+                # A long formula is written smaller: it may not run into the true one.
+                size = 6 * min(1.0, _LETTERS / max(len(formula), 1)) if left < _TRUE_FROM else 6
+                texts.append(ax.text(left, height, formula, fontsize=size, **at))
     if len(shown) < len(names):
         rest = f"and {len(names) - len(shown)} more in symbolic.zarr"
         texts.append(

@@ -66,8 +66,7 @@ def _spectrum(axes: list[Axes], spectrum: xr.Dataset) -> None:
     r2 = number(spectrum, "singular_value_r2")
     if r2 is not None:
         axes[1].text(
-            0.97, 0.96, r2_equation(r2), transform=axes[1].transAxes, ha="right", va="top",
-            fontsize=6,
+            0.04, 0.22, r2_equation(r2), transform=axes[1].transAxes, fontsize=6
         )  # fmt: skip
     if "subspace_overlap" not in spectrum:
         for ax in axes[2:]:
