@@ -162,7 +162,7 @@ FIGURES: dict[str, FigureSpec] = {
         "",
         "a, R² of the weights over the steps of the trainer sgd, by length of the recording. "
         "b, R² at the end of both trainers beside the published values; lines: the largest value "
-        "that the recording permits.",
+        "that the recording permits. What is below 0 lies at the lower edge.",
         per_fit=False,
     ),
     "supp_8": FigureSpec(
@@ -181,7 +181,7 @@ FIGURES: dict[str, FigureSpec] = {
         "",
         "a, R² of the weights over the steps of the trainer sgd, by share of connections. b, R² "
         "at the end of both trainers beside the published values; lines: the largest value that "
-        "the recording permits.",
+        "the recording permits. What is below 0 lies at the lower edge.",
         per_fit=False,
     ),
     "supp_10": FigureSpec(
