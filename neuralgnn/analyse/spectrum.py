@@ -89,7 +89,8 @@ def spectrum(
 
     Args:
         weight: Effective weights.
-        n_leading: Leading vectors to keep; of larger matrices also the number of values.
+        n_leading: Leading vectors to keep, and some more eigenvectors; of larger matrices also the
+            number of values.
         max_dense: Largest N for which all values are computed.
         seed: Seed of the iterations' start.
 
