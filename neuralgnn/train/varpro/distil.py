@@ -8,7 +8,7 @@ than points, so Levenberg-Marquardt works in the space of the points,
 an ``M x M`` solve. A few dozen steps reach errors that first-order methods need hours for.
 """
 
-__all__ = ["TOLERANCE", "covering_rows", "fit_mlp", "place_kinks"]
+__all__ = ["TOLERANCE", "covering_rows", "fit_mlp", "place_kinks", "relative_error"]
 
 from typing import cast
 
@@ -89,6 +89,19 @@ def fit_mlp(
         linear[-1].bias.mul_(scale)
     mlp.to(torch.float32)
     return error
+
+
+@torch.no_grad()
+def relative_error(
+    mlp: MLP,
+    inputs: Float[Tensor, "M C"],
+    values: Float[Tensor, " M"],
+    density: Float[Tensor, " M"],
+) -> float:
+    """The error that :func:`fit_mlp` returns, at other points: between its own it may bend."""
+    error = values.double() - mlp(inputs.float()).double()
+    root = (density.double() / density.sum()).sqrt()
+    return float((root * error).norm() / (root * values.double()).norm().clamp_min(1e-12))
 
 
 @torch.no_grad()

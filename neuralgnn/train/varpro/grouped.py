@@ -15,12 +15,13 @@ from typing import cast
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neuralgnn.models import AssemblyGNN
 from neuralgnn.models.mlp import MLP
 from neuralgnn.models.pair import PairTransfer
-from neuralgnn.train.varpro.distil import covering_rows, fit_mlp
+from neuralgnn.train.varpro.distil import covering_rows, fit_mlp, relative_error
 from neuralgnn.train.varpro.fit import (
     Samples,
     distil_update,
@@ -35,6 +36,7 @@ from neuralgnn.train.varpro.transfer import TransferSplines
 
 _MOST_RESTARTS = 4  # of an MLP of psi
 _CLOSE = 5e-3  # relative error from which it needs none
+_RARE = 1e-4  # of a group's activity lies where its function is not learned, on either side
 _MOST_POINTS = 1400  # of the neurons that cover all, in phi's distillation: the cost is cubic
 
 
@@ -135,31 +137,41 @@ def _distil_sender(
     """An MLP learns each group's function at the group's latent vector.
 
     If there is one group only, its neurons have latent vectors of their own, and the function
-    must not depend on them. Where no sender of a group ever was, its function goes on constant:
-    the spline may be anywhere there. An MLP that ends far from the functions starts again.
+    must not depend on them. Where hardly a sender of a group ever was, its function goes on
+    constant: the spline may be anywhere there, a thousand times as large as elsewhere. An MLP
+    that ends far from the functions, be it between the points that it learns, starts again.
     """
-    points = fitting_points(transfer.basis, per_interval=2)
     a = model.embedding.detach().cpu().double()
-    x = torch.as_tensor(points)[:, None] / model.activity_scale
-    inputs, values, density = [], [], []
-    for group, c in enumerate(functions):
-        members = (transfer.groups == group).nonzero()[:, 0]
-        sample = subsample(train.x[:, members])
-        visited = visited_share(points, sample) * len(members)
-        within = np.clip(points, sample.min(), sample.max())
-        places = a[members[:1].cpu()] if len(functions) > 1 else a[covering_rows(a, n_most=5)]
-        for place in places:
-            inputs.append(torch.cat([x, place.expand(len(points), -1)], dim=1))
-            values.append(torch.as_tensor(transfer.basis.curve(c, within)))
-            density.append(visited)
-    samples = torch.cat(inputs), torch.cat(values), torch.cat(density)
-    error = fit_mlp(mlp, *samples)
+    members = [(transfer.groups == group).nonzero()[:, 0] for group in range(len(functions))]
+    visits = [subsample(train.x[:, each]) for each in members]
+
+    def table(points: NDArray[np.float64]) -> tuple[Tensor, Tensor, Tensor]:
+        """Inputs, values and how much they count, at some activities of every group."""
+        x = torch.as_tensor(points)[:, None] / model.activity_scale
+        inputs, values, density = [], [], []
+        for c, own, sample in zip(functions, members, visits, strict=True):
+            share = visited_share(points, sample) * len(own)
+            within = np.clip(points, *np.quantile(sample, (_RARE, 1 - _RARE)))
+            places = a[own[:1].cpu()] if len(functions) > 1 else a[covering_rows(a, n_most=5)]
+            for place in places:
+                inputs.append(torch.cat([x, place.expand(len(points), -1)], dim=1))
+                values.append(torch.as_tensor(transfer.basis.curve(c, within)))
+                density.append(share)
+        return torch.cat(inputs), torch.cat(values), torch.cat(density)
+
+    points = fitting_points(transfer.basis, per_interval=2)
+    fitted, between = table(points), table((points[1:] + points[:-1]) / 2)
+
+    def fit(network: MLP) -> float:
+        return max(fit_mlp(network, *fitted), relative_error(network, *between))
+
+    error = fit(mlp)
     for _ in range(_MOST_RESTARTS):
         if error <= _CLOSE:
             break
         other = deepcopy(mlp)
         other.reset(generator)
-        found = fit_mlp(other, *samples)
+        found = fit(other)
         if found < error:
             mlp.load_state_dict(other.state_dict())
             error = found
