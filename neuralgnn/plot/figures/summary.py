@@ -40,7 +40,9 @@ def figure(data: FigureData) -> Figure:
         *(_mark(t.replace("_", " "), "o", type_color(k)) for k, t in enumerate(trainers)),
         Line2D([], [], ls="", marker="D", ms=4, mfc="none", mec="0.35", label="published"),
     ]
-    ax.legend(handles=marks, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(marks))
+    # More than three in a row would reach over the columns.
+    n_columns = len(marks) if len(marks) <= 3 else 2
+    ax.legend(handles=marks, loc="lower left", bbox_to_anchor=(0, 1), ncols=n_columns)
     return drawn
 
 
@@ -51,7 +53,8 @@ def _write_columns(ax: Axes, scores: Sequence[Score], trainers: Sequence[str]) -
     for place, column in enumerate(columns):
         at = 1.1 + 0.54 * place / max(len(columns), 3)
         head = column.replace("_", " ").replace(" ", "\n")
-        ax.text(at, -0.7, head, transform=transform, va="bottom", ha="center", fontsize=6)
+        size = 6 if len(columns) <= 3 else 5
+        ax.text(at, -0.7, head, transform=transform, va="bottom", ha="center", fontsize=size)
         for row, score in enumerate(scores):
             text = _cell(score, column)
             ax.text(at, row, text, transform=transform, va="center", ha="center", fontsize=6)
