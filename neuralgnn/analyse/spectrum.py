@@ -160,14 +160,15 @@ def spectrum_dataset(learned: Spectrum, true: Spectrum | None, *, time_unit: str
     }
     if true is not None:
         variables |= _values(true, "true", time_unit)
-        for name, values in _alignments(learned, true).items():
+        aligned = _alignments(learned, true)
+        for name, values in aligned.items():
             kind, side = name.split("_")
             title = f"alignment of {side} {kind.replace('eigen', 'eigen-')} vectors"
             dim = "pair" if kind == "eigen" else "rank"
             variables[f"{name}_alignment"] = (dim, values, about(title.replace("- ", ""), "1"))
         chance = [
             chance_alignment(n_neurons, is_complex=bool(abs(value.imag) > 0))
-            for value in true.eigenvalues[: len(_partners(learned, true))]
+            for value in true.eigenvalues[: len(aligned["eigen_left"])]
         ]
         variables["eigen_chance"] = ("pair", np.array(chance), about("chance alignment", "1"))
         variables["subspace_overlap"] = (

@@ -62,9 +62,8 @@ def draw_singular_values(
         np.arange(1, learned.size + 1), learned.values, color=INK, lw=0.9, label="learned"
     )
     # The smallest values are those of a direction that was not learned, far below all others.
-    both = [learned.values] if true is None else [learned.values, true.values]
-    low = min(float(np.quantile(values, 0.02)) for values in both)
-    top = max(float(values.max()) for values in both)
+    low = float(np.quantile(learned.values, 0.02))
+    top = max(float(values.max()) for values in (learned, true) if values is not None)
     ax.set(xscale="log", yscale="log", xlim=(1, max(learned.size, 2)))
     if 0 < low < top:
         ax.set_ylim(low / 1.5, top * 1.6)

@@ -9,8 +9,7 @@ from matplotlib.text import Text
 from neuralgnn.plot.style import require_dims
 
 _SYMBOLS = {"update": "φ", "transfer": "ψ"}
-_TRUE_FROM = 0.7  # of the width, where true formulas begin
-_LETTERS = 50  # of a learned formula that have room before them
+_COLUMNS = {"learned": (0.17, 50), "true": (0.7, 28)}  # begin [width], room [letters]
 
 
 def draw_formulas(
@@ -40,11 +39,11 @@ def draw_formulas(
     ax.set_axis_off()
     names = [str(name) for name in learned["row"].values]
     shown = _chosen(names, most)
-    columns = {"learned": (0.17, learned), "true": (_TRUE_FROM, true)}
+    columns = {"learned": learned} if true is None else {"learned": learned, "true": true}
     texts = [
         ax.text(left, 1.0, word, transform=ax.transAxes, va="bottom", color="0.35", fontsize=6)
-        for word, (left, values) in columns.items()
-        if values is not None
+        for word, (left, _) in _COLUMNS.items()
+        if word in columns
     ]
     step = 1.0 / max(len(shown) + (len(shown) < len(names)), 6)
     for line, row in enumerate(shown):
@@ -59,12 +58,11 @@ def draw_formulas(
             texts.append(
                 ax.text(0.15, height, percent, color="0.45", fontsize=6, ha="right", **at)
             )
-        for left, values in columns.values():
-            if values is not None:
-                formula = str(values.values[row])
-                # A long formula is written smaller: it may not run into the true one.
-                size = 6 * min(1.0, _LETTERS / max(len(formula), 1)) if left < _TRUE_FROM else 6
-                texts.append(ax.text(left, height, formula, fontsize=size, **at))
+        for word, values in columns.items():
+            left, room = _COLUMNS[word]
+            formula = str(values.values[row])
+            size = 6 * min(1.0, room / max(len(formula), 1))
+            texts.append(ax.text(left, height, formula, fontsize=size, **at))
     if len(shown) < len(names):
         rest = f"and {len(names) - len(shown)} more in symbolic.zarr"
         texts.append(

@@ -138,7 +138,7 @@ def _distil_sender(
 
     If there is one group only, its neurons have latent vectors of their own, and the function
     must not depend on them. Where hardly a sender of a group ever was, its function goes on
-    constant: the spline may be anywhere there, a thousand times as large as elsewhere. An MLP
+    constant: the spline may be anywhere there, and what it is would count with its square. An MLP
     that ends far from the functions, be it between the points that it learns, starts again.
     """
     a = model.embedding.detach().cpu().double()

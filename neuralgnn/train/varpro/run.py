@@ -376,11 +376,10 @@ class _Fit:
             def on_progress(search: Search | GroupSearch) -> None:
                 part = "groups" if isinstance(search, GroupSearch) else "shared"
                 state = _stepped(search)
-                if state is None:
-                    self.store.save(search, step=None, part=part)
-                    return
-                self.store.save(search, step=_step(search, state), part=part)
-                bar.to(len(self.store.history), stage=search.stage, loss=state.loss)
+                step = None if state is None else _step(search, state)
+                self.store.save(search, step=step, part=part)
+                if state is not None:
+                    bar.to(len(self.store.history), stage=search.stage, loss=state.loss)
 
             yield on_progress
 

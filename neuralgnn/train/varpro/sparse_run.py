@@ -205,12 +205,10 @@ def _search(
     with Progress("search of the transfer function, at most", bound, show=progress) as bar:
 
         def on_progress(search: SearchProgress) -> None:
-            state = search.state
-            if state is None:
-                store.save(search, step=None)
-                return
-            store.save(search, step=(search.stage, search.start, state.loss, state.damping))
-            bar.to(len(store.history), loss=state.loss)
+            state, place = search.state, (search.stage, search.start)
+            store.save(search, step=None if state is None else (*place, state.loss, state.damping))
+            if state is not None:
+                bar.to(len(store.history), loss=state.loss)
 
         search = find_sparse_transfer(
             make_data,
