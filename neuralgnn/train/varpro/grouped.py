@@ -9,8 +9,9 @@ MLPs a thousandth off, 0.9999 with the splines that they learned from), the rate
 
 __all__ = ["fit_group_model"]
 
+from collections.abc import Sequence
 from copy import deepcopy
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -34,10 +35,10 @@ from neuralgnn.train.varpro.solve import solve_spline_weights, solve_updates
 from neuralgnn.train.varpro.splines import SplineBasis, refined_knots
 from neuralgnn.train.varpro.transfer import TransferSplines
 
-_MOST_RESTARTS = 4  # of an MLP of psi
+_MOST_RESTARTS = 4  # of an MLP
 _CLOSE = 5e-3  # relative error from which it needs none
 _RARE = 1e-4  # of a group's activity lies where its function is not learned, on either side
-_MOST_POINTS = 1400  # of the neurons that cover all, in phi's distillation: the cost is cubic
+_MOST_POINTS = 1400  # in phi's distillation: the cost is cubic
 
 
 def fit_group_model(
@@ -78,13 +79,13 @@ def fit_group_model(
     with torch.no_grad():
         model.embedding.zero_()
         model.embedding[:, : own.shape[1]] = own.to(model.embedding)
-    few = covering_rows(latent.latent, n_most=_MOST_POINTS // (4 * basis.size))
-    rows = _first_members(transfer.groups)[few] if grouped else few
-    curves = latent.coefficients()[transfer.groups] if grouped else latent.coefficients()
-    errors = {
-        "transfer": _distil_transfer(model, transfer, train, generator),
-        "update": distil_update(model, basis, curves, rows, sample),
-    }
+    errors = {"transfer": _distil_transfer(model, transfer, train, generator)}
+    curves = latent.coefficients()
+    if grouped:
+        errors["update"] = _distil_update(model, basis, curves, train, transfer.groups, generator)
+    else:
+        few = covering_rows(latent.latent, n_most=_MOST_POINTS // (4 * basis.size))
+        errors["update"] = distil_update(model, basis, curves, few, sample)
     model.to(train.x.device)
     with torch.no_grad():
         model.weight.copy_(solve_spline_weights(train, transfer, basis, updates))
@@ -120,10 +121,9 @@ def _pooled(
     return torch.linalg.solve(total + ridge * eye, rhs), total
 
 
-def _first_members(groups: Int[Tensor, " N"]) -> Int[Tensor, " G"]:
-    """One neuron of each group."""
-    numbered = [(groups == group).nonzero()[0, 0] for group in range(int(groups.max()) + 1)]
-    return torch.stack(numbered)
+def _members(groups: Int[Tensor, " N"]) -> list[Int[Tensor, " I"]]:
+    """Neurons of each group."""
+    return [(groups == group).nonzero()[:, 0] for group in range(int(groups.max()) + 1)]
 
 
 def _distil_sender(
@@ -134,32 +134,91 @@ def _distil_sender(
     train: Samples,
     generator: torch.Generator,
 ) -> float:
-    """An MLP learns each group's function at the group's latent vector.
+    """An MLP of psi learns each group's function; where hardly a sender was, it goes on constant.
 
     If there is one group only, its neurons have latent vectors of their own, and the function
-    must not depend on them. Where hardly a sender of a group ever was, its function goes on
-    constant: the spline may be anywhere there, and what it is would count with its square. An MLP
-    that ends far from the functions, be it between the points that it learns, starts again.
+    must not depend on them.
     """
     a = model.embedding.detach().cpu().double()
-    members = [(transfer.groups == group).nonzero()[:, 0] for group in range(len(functions))]
-    visits = [subsample(train.x[:, each]) for each in members]
+    members = _members(transfer.groups)
+    one = len(functions) == 1
+    places = [a[covering_rows(a, n_most=5)]] if one else [a[own[:1].cpu()] for own in members]
+    learned = [
+        _GroupFunction(c, train.x[:, own], place)
+        for c, own, place in zip(functions, members, places, strict=True)
+    ]
+    points = fitting_points(transfer.basis, per_interval=2)
+    return _learn(model, mlp, transfer.basis, learned, points, generator, linear=False)
+
+
+def _distil_update(
+    model: AssemblyGNN,
+    basis: SplineBasis,
+    curves: Float[Tensor, "G K"],
+    train: Samples,
+    groups: Int[Tensor, " N"],
+    generator: torch.Generator,
+) -> float:
+    """The MLP of phi learns each group's function; where its neurons hardly were, it is linear."""
+    a = model.embedding.detach().cpu().double()
+    learned = [
+        _GroupFunction(c, train.x[:, own], a[own[:1].cpu()])
+        for c, own in zip(curves.cpu().numpy(), _members(groups), strict=True)
+    ]
+    n_intervals = len(basis.knots) - 1
+    per_interval = min(4, max(1, _MOST_POINTS // (n_intervals * len(learned))))
+    points = fitting_points(basis, per_interval=per_interval)
+    return _learn(model, model.update, basis, learned, points, generator, linear=True)
+
+
+class _GroupFunction(NamedTuple):
+    """The function of a group's neurons.
+
+    Attributes:
+        coefficients: Of its spline.
+        activity: Of the group's neurons.
+        places: Latent vectors at which the function is learned.
+    """
+
+    coefficients: Float[np.ndarray, " C"]
+    activity: Float[Tensor, "T I"]
+    places: Float[Tensor, "P D"]
+
+
+def _learn(
+    model: AssemblyGNN,
+    mlp: MLP,
+    basis: SplineBasis,
+    functions: Sequence[_GroupFunction],
+    points: NDArray[np.float64],
+    generator: torch.Generator,
+    *,
+    linear: bool,
+) -> float:
+    """An MLP learns splines of groups at the groups' latent vectors.
+
+    Where hardly a neuron of a group ever was, its function goes on as a constant or a line: the
+    spline may be anywhere there, and what it is would count with its square. An MLP that ends far
+    from the functions, be it between the points that it learns, starts again.
+    """
+    visits = [subsample(function.activity) for function in functions]
 
     def table(points: NDArray[np.float64]) -> tuple[Tensor, Tensor, Tensor]:
         """Inputs, values and how much they count, at some activities of every group."""
         x = torch.as_tensor(points)[:, None] / model.activity_scale
         inputs, values, density = [], [], []
-        for c, own, sample in zip(functions, members, visits, strict=True):
-            share = visited_share(points, sample) * len(own)
+        for function, sample in zip(functions, visits, strict=True):
+            share = visited_share(points, sample) * function.activity.shape[1]
             within = np.clip(points, *np.quantile(sample, (_RARE, 1 - _RARE)))
-            places = a[own[:1].cpu()] if len(functions) > 1 else a[covering_rows(a, n_most=5)]
-            for place in places:
+            value = basis.curve(function.coefficients, within)
+            if linear:
+                value += basis.slope(function.coefficients, within) * (points - within)
+            for place in function.places:
                 inputs.append(torch.cat([x, place.expand(len(points), -1)], dim=1))
-                values.append(torch.as_tensor(transfer.basis.curve(c, within)))
+                values.append(torch.as_tensor(value))
                 density.append(share)
         return torch.cat(inputs), torch.cat(values), torch.cat(density)
 
-    points = fitting_points(transfer.basis, per_interval=2)
     fitted, between = table(points), table((points[1:] + points[:-1]) / 2)
 
     def fit(network: MLP) -> float:
@@ -191,7 +250,7 @@ def _distil_pair(
         transfer.coefficients.reshape(n_receiving, -1), full_matrices=False
     )
     a = model.embedding.detach().cpu().double()
-    rows = _first_members(transfer.groups).cpu()
+    rows = torch.stack([own[0] for own in _members(transfer.groups)]).cpu()
     rows = rows if n_receiving > 1 else covering_rows(a, n_most=16)
     errors = [0.0]
     for m, (share, term) in enumerate(zip(psi.shares, psi.terms, strict=True)):

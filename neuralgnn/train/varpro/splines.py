@@ -66,6 +66,14 @@ class SplineBasis:
         inside = np.clip(x, self.knots[0], self.knots[-1])
         return BSpline(self.padded, coefficients, _DEGREE)(inside)
 
+    def slope(self, coefficients: NDArray, x: NDArray) -> NDArray:
+        """Derivatives of splines with coefficients ``(K, ...)`` at points ``(G,)``: ``(G, ...)``.
+
+        At the first and the last knot, and beyond, it is the slope inside.
+        """
+        inside = np.clip(x, self.knots[0], self.knots[-1])
+        return BSpline(self.padded, coefficients, _DEGREE)(inside, nu=1)
+
     def project(self, x: NDArray, values: NDArray) -> NDArray:
         """Least-squares coefficients ``(K, ...)`` of functions tabulated as ``(G, ...)``."""
         inside = np.clip(x, self.knots[0], self.knots[-1])

@@ -32,6 +32,15 @@ def test_projection_of_a_cubic_is_exact() -> None:
     np.testing.assert_allclose(basis.curve(basis.project(x, cubic), x), cubic, atol=1e-10)
 
 
+def test_slopes_of_a_cubic_are_exact_at_the_ends_too_and_stay_what_they_are_beyond() -> None:
+    basis = SplineBasis(KNOTS)
+    x = np.linspace(-3, 2, 400)
+    c = basis.project(x, 1 - 2 * x + 0.3 * x**2 + 0.7 * x**3)
+
+    np.testing.assert_allclose(basis.slope(c, x), -2 + 0.6 * x + 2.1 * x**2, atol=1e-9)
+    np.testing.assert_array_equal(basis.slope(c, np.array([-9.0, 7])), basis.slope(c, x[[0, -1]]))
+
+
 def test_quantile_knots_hold_equal_shares_of_the_sample() -> None:
     sample = np.random.default_rng(0).normal(size=100_000)
     knots = quantile_knots(sample, 12)
