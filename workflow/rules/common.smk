@@ -276,12 +276,6 @@ def simulation_gpus(wildcards):
     return 1 if experiment_of(wildcards).simulation.device == "cuda" else 0
 
 
-def simulation_threads(wildcards):
-    """One thread while W fits into a core's cache: two wait for each other at every step."""
-    simulation = experiment_of(wildcards).simulation
-    return 1 if simulation.kind == "fly" or simulation.n_neurons <= 2000 else 2
-
-
 def simulation_files_of(wildcards):
     """Files that connection weights and a movie come from, if they do."""
     simulation = experiment_of(wildcards).simulation

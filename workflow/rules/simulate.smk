@@ -15,7 +15,7 @@ rule simulate:
         experiment=OF_ASSEMBLY,
     conda:
         ENVIRONMENT
-    threads: simulation_threads
+    threads: 1  # a frame waits for W from memory, which a second thread does not hasten
     resources:
         mem_mb=growing(2000),
         runtime=growing(30),
