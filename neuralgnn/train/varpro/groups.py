@@ -16,7 +16,7 @@ Functions of different groups of receivers have nothing but their knots in commo
 searched one group after the other.
 """
 
-__all__ = ["GroupSearch", "find_group_transfer"]
+__all__ = ["GroupSearch", "GroupSettings", "find_group_transfer"]
 
 import logging
 from collections.abc import Callable, Sequence
@@ -87,23 +87,42 @@ class GroupSearch:
         return TransferSplines(self.knots, coefficients, self.groups, ridge)
 
 
+@dataclass(frozen=True)
+class GroupSettings:
+    """How groups, and their functions, are searched.
+
+    Attributes:
+        by: Whether psi depends on the sender or on the pair of receiver and sender.
+        n_receivers: Receivers that are searched with, for a psi of the pair of each group.
+        n_coefficients: Spline coefficients of each stage.
+        n_update_coefficients: Spline coefficients of phi.
+        n_latent: Length of the latent vectors that are clustered.
+        max_groups: Largest number of groups.
+        min_share: Smaller groups are merged [1].
+        max_iterations: Upper bound of the Gauss-Newton steps per search.
+        ridge: Relative ridge on W; None: by evidence.
+    """
+
+    by: Literal["sender", "pair"]
+    n_receivers: int
+    n_coefficients: Sequence[int]
+    n_update_coefficients: int
+    n_latent: int
+    max_groups: int
+    min_share: float
+    max_iterations: int
+    ridge: float | None
+
+
 def find_group_transfer(
     shared: TransferSplines,
     shared_error: float,
+    settings: GroupSettings,
     *,
     train: Samples,
     held_out: Samples,
     solve: Samples,
-    by: Literal["sender", "pair"],
     order: Int[Tensor, " N"],
-    n_receivers: int,
-    n_coefficients: Sequence[int],
-    n_update_coefficients: int,
-    n_latent: int,
-    max_groups: int,
-    min_share: float,
-    max_iterations: int,
-    ridge: float | None,
     prepare: Callable[[Samples, TransferSplines], Samples] = lambda samples, transfer: samples,
     search: GroupSearch | None = None,
     on_progress: Callable[[GroupSearch], None] = lambda search: None,
@@ -113,20 +132,12 @@ def find_group_transfer(
     Args:
         shared: One psi for all, where the search starts.
         shared_error: Its error on held-out time.
+        settings: How it is searched.
         train: Frames to search with.
         held_out: Frames that decide.
         solve: Frames to solve the update functions with.
-        by: Whether psi depends on the sender or on the pair of receiver and sender.
         order: Neurons in the order in which receivers are taken; those that something unknown
             drives left out.
-        n_receivers: Receivers that are searched with, for a psi of the pair of each group.
-        n_coefficients: Spline coefficients of each stage.
-        n_update_coefficients: Spline coefficients of phi.
-        n_latent: Length of the latent vectors that are clustered.
-        max_groups: Largest number of groups.
-        min_share: Smaller groups are merged [1].
-        max_iterations: Upper bound of the Gauss-Newton steps per search.
-        ridge: Relative ridge on W; None: by evidence.
         prepare: Finds what drives neurons, for the psi found so far, before their update
             functions are solved.
         search: Where to go on.
@@ -136,55 +147,22 @@ def find_group_transfer(
         The functions with the smallest error on held-out time, and that error; those of
         ``shared``, if telling neurons apart does not lower it.
     """
-    settings = _Settings(
-        by=by,
-        n_receivers=n_receivers,
-        n_update_coefficients=n_update_coefficients,
-        n_latent=n_latent,
-        max_groups=max_groups,
-        min_share=min_share,
-        max_iterations=max_iterations,
-        ridge=ridge,
-    )
     finder = _Finder(settings, shared, train, held_out, solve, order, prepare)
     if search is None:
         search = finder.started(shared, shared_error, finder.grouped(shared), round=1)
     while not search.finished:
         while search.receiving < len(search.states):
             search = finder.searched(search, on_progress)
-        search = _judged(search)
-        better = search.best_error == float(np.mean(search.errors))
-        renewed = better and search.stage == 0
-        groups = finder.grouped(search.best) if renewed else search.groups
-        if search.round < _MAX_ROUNDS and not _same(groups, search.groups):
-            search = finder.started(search.best, search.best_error, groups, search.round + 1)
-        elif search.stage + 1 < len(n_coefficients):
-            search = _refined(search, finder.sample, n_coefficients[search.stage + 1])
-        else:
-            search = replace(search, finished=True)
+        search = finder.next(_judged(search))
         on_progress(search)
     return search.best, search.best_error
-
-
-@dataclass(frozen=True)
-class _Settings:
-    """The settings of :func:`find_group_transfer` under their names there."""
-
-    by: Literal["sender", "pair"]
-    n_receivers: int
-    n_update_coefficients: int
-    n_latent: int
-    max_groups: int
-    min_share: float
-    max_iterations: int
-    ridge: float | None
 
 
 @dataclass(frozen=True)
 class _Finder:
     """Groups neurons, and searches a psi for the groups; see :func:`find_group_transfer`."""
 
-    settings: _Settings
+    settings: GroupSettings
     shared: TransferSplines
     train: Samples
     held_out: Samples
@@ -256,6 +234,17 @@ class _Finder:
         )
         error = held_out_error(fitted, state, self._data(self.held_out, search, receivers))
         return replace(at(state), errors=(*search.errors, error))
+
+    def next(self, search: GroupSearch) -> GroupSearch:
+        """What follows a stage that is done: other groups, more knots, or nothing."""
+        better = search.best_error == float(np.mean(search.errors))
+        renewed = better and search.stage == 0
+        groups = self.grouped(search.best) if renewed else search.groups
+        if search.round < _MAX_ROUNDS and not _same(groups, search.groups):
+            return self.started(search.best, search.best_error, groups, search.round + 1)
+        if search.stage + 1 < len(self.settings.n_coefficients):
+            return _refined(search, self.sample, self.settings.n_coefficients[search.stage + 1])
+        return replace(search, finished=True)
 
     def _data(
         self, samples: Samples, search: GroupSearch, receivers: Int[Tensor, " R"]

@@ -10,8 +10,7 @@ from neuralgnn.config.fit import FitConfig
 from neuralgnn.data import Recording
 from neuralgnn.models import load_model
 from neuralgnn.train.select import select
-from neuralgnn.train.varpro import run as run_module
-from neuralgnn.train.varpro import run_varpro
+from neuralgnn.train.varpro import recording_fit, run_varpro
 
 FIT = {
     "target": {"kind": "drift"},
@@ -86,7 +85,7 @@ def test_killed_fit_goes_on_to_the_same_bytes(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(
-        run_module, "fit_group_model", killed
+        recording_fit, "fit_group_model", killed
     )  # the search is done, the field is not
     with pytest.raises(KeyboardInterrupt):
         fit(driven[1], tmp_path)
