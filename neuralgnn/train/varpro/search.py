@@ -41,6 +41,8 @@ from neuralgnn.train.varpro.splines import SplineBasis
 
 _CACHE_BYTES = 1 << 30
 _BLOCK_BYTES = 1 << 28
+_TABLE_POINTS = 1 << 15  # linear between them, splines are off by 1e-6 of their size
+_FEW = 64  # frames whose tabulated splines stay in a cache
 _MIN_DAMPING = 1e-12
 _MAX_ATTEMPTS = 8
 _PATIENCE = 3  # steps without progress that end a search
@@ -113,11 +115,13 @@ class SearchData:
 
     def sent(self, c: Float[Tensor, "*G C"]) -> Float[Tensor, "T N"]:
         """Output psi(x) of every sample."""
-        weights = c.reshape(-1, self.basis.size).to(self.x.dtype)  # (G, C)
+        functions = c.reshape(-1, self.basis.size)  # (G, C)
+        if not self._cached:
+            return self._sent_anew(functions)
         parts = []
         for block, basis in self._blocks():
             sent = torch.empty_like(block)
-            for own, members in zip(weights, self.members, strict=True):
+            for own, members in zip(functions.to(block), self.members, strict=True):
                 values = (own @ basis[:, :, members].flatten(1)).reshape(len(block), -1)
                 sent[:, members] = values
             parts.append(sent)
@@ -126,11 +130,30 @@ class SearchData:
     def sensitivities(self, w: Float[Tensor, "I N"]) -> Float[Tensor, "I T GC"]:
         """Sum over a group's senders of W_ij B_k(x_j), of every receiver, group by group."""
         weights = w.T.to(self.x.dtype)
+        if not self._cached:
+            return self._sensitivities_anew(weights)
         parts = [
             torch.cat([basis[:, :, members] @ weights[members] for members in self.members])
             for _, basis in self._blocks()
         ]  # (GC, t, I) each
         return torch.cat(parts, dim=1).permute(2, 1, 0).double().contiguous()
+
+    def _sent_anew(self, functions: Float[Tensor, "G C"]) -> Float[Tensor, "T N"]:
+        sent = torch.empty_like(self.x, dtype=torch.float64)
+        for start in range(0, len(self.x), _FEW):
+            rows = slice(start, start + _FEW)
+            for own, members in zip(functions, self.members, strict=True):
+                sent[rows, members] = self.basis.value(own, self.x[rows, members]).double()
+        return sent
+
+    def _sensitivities_anew(self, weights: Float[Tensor, "N I"]) -> Float[Tensor, "I T GC"]:
+        table = self.basis.table(_TABLE_POINTS, dtype=weights.dtype).to(weights.device)
+        parts = []
+        for block in self.x.split(_FEW):
+            basis = self.basis.from_table(table, block)  # (t, N, C)
+            groups = [basis[:, members].mT @ weights[members] for members in self.members]
+            parts.append(torch.cat(groups, dim=1))
+        return torch.cat(parts).permute(2, 0, 1).double().contiguous()
 
     def _blocks(self) -> Iterator[tuple[Float[Tensor, "t N"], Float[Tensor, "C t N"]]]:
         for start in range(0, len(self.x), self._block):

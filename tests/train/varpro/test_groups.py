@@ -15,7 +15,7 @@ from neuralgnn.config.simulation import SimulationConfig
 from neuralgnn.data import Recording, open_recording, open_truth
 from neuralgnn.models import load_model
 from neuralgnn.simulate import simulate
-from neuralgnn.train.varpro import run_varpro
+from neuralgnn.train.varpro import run_varpro, search
 from neuralgnn.train.varpro.fit import Samples
 from neuralgnn.train.varpro.search import SearchData
 from neuralgnn.train.varpro.search_store import SearchStore
@@ -151,6 +151,30 @@ def test_sensitivities_of_groups_are_derivatives_of_what_arrives(x: torch.Tensor
     arrives = data.sensitivities(w) @ c.flatten()
 
     torch.testing.assert_close(arrives, w @ data.sent(c).T, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("groups", [None, GROUPS])
+def test_splines_from_a_table_are_those_that_are_kept(
+    x: torch.Tensor, groups: torch.Tensor | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    basis, receivers = SplineBasis(KNOTS), torch.tensor([1, 4])
+    n_groups = 1 if groups is None else 2
+    generator = torch.Generator().manual_seed(1)
+    c = torch.randn(n_groups, basis.size, dtype=torch.float64, generator=generator)
+    w = torch.randn(2, 6, dtype=torch.float64, generator=generator)
+
+    def both() -> tuple[torch.Tensor, torch.Tensor]:
+        options = {"transfer_basis": basis, "update_basis": basis, "groups": groups}
+        data = SearchData(x, x[:, receivers], receivers, **options)
+        return data.sent(c), data.sensitivities(w)
+
+    kept = both()
+    monkeypatch.setattr(search, "_CACHE_BYTES", 0)
+    monkeypatch.setattr(SearchData, "_blocks", None)  # a table is all it takes
+
+    for found, expected in zip(both(), kept, strict=True):
+        assert found.dtype == expected.dtype
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_every_group_is_normalised_on_its_own_activity(x: torch.Tensor) -> None:
