@@ -1,12 +1,13 @@
 """What every section of the configuration has in common."""
 
-__all__ = ["COLOR", "Color", "Name", "Section", "Seed"]
+__all__ = ["COLOR", "Color", "Name", "PathName", "Section", "Seed"]
 
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+PathName = Annotated[str, Field(min_length=1)]
 COLOR = r"^(#[0-9a-fA-F]{6}|0|1|0\.[0-9]+)$"
 Color = Annotated[str, Field(pattern=COLOR)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy's legacy generator takes

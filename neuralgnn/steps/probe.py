@@ -11,7 +11,7 @@ from neuralgnn.analyse.fly.evaluate import FastModel
 from neuralgnn.analyse.fly.probes import Probe, probe_dataset, true_model
 from neuralgnn.analyse.fly.stimulus import found_stimulus, in_true_scale
 from neuralgnn.config.analysis import ProbeConfig
-from neuralgnn.config.fly import FlashStimulus, MovingEdgeStimulus
+from neuralgnn.config.fly_stimulus import FlashStimulus, MovingEdgeStimulus
 from neuralgnn.data.cost import measured
 from neuralgnn.data.graph import Graph
 from neuralgnn.data.recording import open_recording, open_truth

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from pydantic import TypeAdapter
 
-from neuralgnn.config.fly import FlyStimulus
+from neuralgnn.config.fly_stimulus import FlyStimulus
 from neuralgnn.simulate.fly.lattice import columns, mirrored, n_columns, places, rotated
 from neuralgnn.simulate.fly.stimulus import Show, draw_stimulus
 from neuralgnn.simulate.fly.stimulus.patterns import sequence

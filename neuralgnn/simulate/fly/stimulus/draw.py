@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neuralgnn.config.fly import (
+from neuralgnn.config.fly_stimulus import (
     ArrayStimulus,
     BlankStimulus,
     DavisStimulus,

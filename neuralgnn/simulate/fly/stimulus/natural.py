@@ -22,7 +22,7 @@ import numpy as np
 import scipy.ndimage
 from jaxtyping import Float, Float32
 
-from neuralgnn.config.fly import NaturalisticStimulus
+from neuralgnn.config.fly_stimulus import NaturalisticStimulus
 from neuralgnn.simulate.fly.stimulus.show import Clip
 
 _PIXELS = 3  # per column

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float, Int
 
-from neuralgnn.config.fly import (
+from neuralgnn.config.fly_stimulus import (
     FlashStimulus,
     MovingBarStimulus,
     MovingEdgeStimulus,

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image, UnidentifiedImageError
 
-from neuralgnn.config.fly import DavisStimulus, SintelStimulus
+from neuralgnn.config.fly_stimulus import DavisStimulus, SintelStimulus
 from neuralgnn.simulate.fly.lattice import columns, mirrored, rotated
 from neuralgnn.simulate.fly.stimulus.show import Clip
 
