@@ -62,6 +62,9 @@ Figure = Literal[
     "fig_3",
     "supp_15",
     "identifiability",
+    "analysis",
+    "seeds",
+    "summary",
     "fly",
     "fly_spectra",
     "fly_types",
@@ -71,9 +74,6 @@ Figure = Literal[
     "fly_stimulus",
     "fly_perturbed",
     "fly_length",
-    "analysis",
-    "seeds",
-    "summary",
 ]
 
 

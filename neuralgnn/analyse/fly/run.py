@@ -73,20 +73,7 @@ def analyse_graph(
     Raises:
         ValueError: If model and recording have different neurons or edges.
     """
-    graph = recording.graph
-    if graph is None or graph.n_edges != model.n_edges or graph.n_neurons != model.n_neurons:
-        found = (
-            "no graph" if graph is None else f"{graph.n_neurons} neurons, {graph.n_edges} edges"
-        )
-        raise ValueError(
-            f"the recording has {found}, the model {model.n_neurons} neurons, {model.n_edges} "
-            "edges: is it a fit of this recording?"
-        )
-    if ablated is not None and len(ablated[1]) != graph.n_edges:
-        raise ValueError(
-            f"{ablated[0].path} silences some of {len(ablated[1])} edges, the model has "
-            f"{graph.n_edges}: are they of the same experiment?"
-        )
+    graph = _common_graph(recording, model, ablated)
     known = None if truth is None else truth.load()
     model = model.eval()
     train, _ = recording.split(validation_fraction)
@@ -116,10 +103,11 @@ def analyse_graph(
     datasets["circuit"] = circuit_dataset(graph, *_types(neurons), sources)
     _log.info("spectra")
     reference = own.weight if true is None else true.weight
-    datasets["spectra"] = spectra_dataset(graph.matrix(reference), graph.matrix(own.weight))
+    spectra = spectra_dataset(graph.matrix(reference), graph.matrix(own.weight))
+    datasets["spectra"] = spectra
     if true is not None:
-        for side in ("left", "right"):
-            metrics[f"{side}_alignment"] = float(datasets["spectra"][f"{side}_alignment"].mean())
+        names = ("left_alignment", "right_alignment")
+        metrics |= {name: float(spectra[name].mean()) for name in names}
     _log.info("predictions")
     datasets["prediction"], more = _prediction(fast, recording if test is None else test, known)
     metrics |= more
@@ -133,6 +121,29 @@ def analyse_graph(
         name: {"value": finite(value), "ceiling": finite(ceilings.get(name))}
         for name, value in metrics.items()
     }
+
+
+def _common_graph(
+    recording: Recording,
+    model: SparseGNN,
+    ablated: tuple[Recording, Bool[np.ndarray, " E"]] | None,
+) -> Graph:
+    """The graph of the recording, which the model must have too."""
+    graph = recording.graph
+    if graph is None or graph.n_edges != model.n_edges or graph.n_neurons != model.n_neurons:
+        found = (
+            "no graph" if graph is None else f"{graph.n_neurons} neurons, {graph.n_edges} edges"
+        )
+        raise ValueError(
+            f"the recording has {found}, the model {model.n_neurons} neurons, {model.n_edges} "
+            "edges: is it a fit of this recording?"
+        )
+    if ablated is not None and len(ablated[1]) != graph.n_edges:
+        raise ValueError(
+            f"{ablated[0].path} silences some of {len(ablated[1])} edges, the model has "
+            f"{graph.n_edges}: are they of the same experiment?"
+        )
+    return graph
 
 
 def _types(neurons: xr.Dataset) -> tuple[Int[np.ndarray, " N"], list[str]]:

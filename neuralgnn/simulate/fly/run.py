@@ -75,13 +75,7 @@ def simulate_fly(
         FloatingPointError: If the activity stops being finite.
     """
     if ablation is not None:
-        if not test or config.perturbation.kind != "none":
-            raise ValueError(
-                f"ablation = {ablation:g} is for a test recording of the whole network; found "
-                f"test = {test}, perturbation.kind = {config.perturbation.kind!r}"
-            )
-        changes = {"perturbation": Ablation(kind="ablation", fraction=ablation)}
-        config = config.model_copy(update=changes)
+        config = _ablated(config, ablation, test=test)
     setup = _Setup.make(config, seed=seed, test=test)
     writer = RecordingWriter(
         path,
@@ -121,6 +115,16 @@ def simulate_fly(
         ),
         stimulus=setup.stimulus,
     )
+
+
+def _ablated(config: FlyConfig, ablation: float, *, test: bool) -> FlyConfig:
+    if not test or config.perturbation.kind != "none":
+        raise ValueError(
+            f"ablation = {ablation:g} is for a test recording of the whole network; found "
+            f"test = {test}, perturbation.kind = {config.perturbation.kind!r}"
+        )
+    changes = {"perturbation": Ablation(kind="ablation", fraction=ablation)}
+    return config.model_copy(update=changes)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
