@@ -46,7 +46,7 @@ _FEW = 64  # frames whose tabulated splines stay in a cache
 _MIN_DAMPING = 1e-12
 _MAX_ATTEMPTS = 8
 _PATIENCE = 3  # steps without progress that end a search
-_RIDGE_STEP = 2.0  # largest factor that the ridge falls by between steps: faster, and psi is lost
+_RIDGE_STEP = 4.0  # largest factor that the ridge falls by between steps
 _RIDGE_TOLERANCE = 0.05
 _KEPT = 0.95  # of the residuals on held-out time
 
@@ -112,6 +112,19 @@ class SearchData:
         scale = torch.einsum("gk,gkl,gl->g", c, second_moment, c).sqrt()
         rising = (slope * c).sum(1) >= 0
         return (c / (scale * torch.where(rising, 1.0, -1.0))[:, None]).reshape(shape)
+
+    def tangent(self, c: Float[Tensor, "*G C"]) -> Float[Tensor, "GC D"]:
+        """Orthonormal directions in which normalised functions keep psi(0) and their mean square.
+
+        Without them a step is half as long as it seems: of psi twice as high and W half as large
+        the penalty of the ridge is lower, so Gauss-Newton adds psi itself to every step, and
+        normalising divides what is new in it by two.
+        """
+        functions = c.reshape(-1, self.basis.size)  # (G, C)
+        heights = torch.einsum("gkl,gl->gk", self._moments[0], functions)
+        kept = [torch.block_diag(*heights), torch.block_diag(*self.at_zero.expand_as(functions))]
+        complete = torch.linalg.qr(torch.cat(kept).T, mode="complete").Q
+        return complete[:, 2 * len(functions) :]
 
     def sent(self, c: Float[Tensor, "*G C"]) -> Float[Tensor, "T N"]:
         """Output psi(x) of every sample."""
@@ -228,7 +241,9 @@ def search_transfer(
     # Coefficients of a resumed search are normalised; doing it again would change their last bit.
     point = _solve(data, data.normalised(c) if state.iteration == 0 else c, _ridge(data, state))
     while not state.done and state.iteration < max_iterations:
+        before = point.ridge
         point = _with_ridge(data, point)
+        falls = point.ridge < before
         stepped = _step(data, point, state.damping)
         point, damping = stepped or (point, state.damping)
         better = point.loss < (1 - tolerance) * state.best_loss
@@ -241,7 +256,7 @@ def search_transfer(
             ridge=point.ridge,
             best_loss=min(state.best_loss, point.loss),
             n_stalled=n_stalled,
-            done=stepped is None or n_stalled >= _PATIENCE,
+            done=(stepped is None and not falls) or n_stalled >= _PATIENCE,
         )
         on_iteration(state)
     return replace(state, loss=point.loss, coefficients=point.c.cpu().numpy(), ridge=point.ridge)
@@ -321,8 +336,10 @@ def _step(data: SearchData, point: _Point, damping: float) -> tuple[_Point, floa
     # orthogonal to what the solve can explain.
     gradient = torch.einsum("itk,it->k", columns, point.residual[..., 0])
     diagonal = hessian.diagonal().clamp_min(1e-12 * hessian.diagonal().max())
+    tangent = data.tangent(point.c)
     for attempt in range(_MAX_ATTEMPTS):
-        shift = torch.linalg.solve(hessian + damping * torch.diag(diagonal), gradient)
+        damped = tangent.T @ (hessian + damping * torch.diag(diagonal)) @ tangent
+        shift = tangent @ torch.linalg.solve(damped, tangent.T @ gradient)
         candidate = _solve(data, data.normalised(point.c + shift.view_as(point.c)), point.ridge)
         if candidate.objective < point.objective:
             return candidate, max(damping / 5, _MIN_DAMPING) if attempt == 0 else damping
