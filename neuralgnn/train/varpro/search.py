@@ -45,6 +45,7 @@ _TABLE_POINTS = 1 << 15  # linear between them, splines are off by 1e-6 of their
 _FEW = 64  # frames whose tabulated splines stay in a cache
 _MIN_DAMPING = 1e-12
 _MAX_ATTEMPTS = 8
+_NOTHING = 1e-3  # share of the objective that no solve is worth
 _PATIENCE = 3  # steps without progress that end a search
 _RIDGE_STEP = 4.0  # largest factor that the ridge falls by between steps
 _RIDGE_TOLERANCE = 0.05
@@ -214,6 +215,7 @@ class _Point:
     residual: Tensor  # (I, T, 1)
     loss: float  # the residual's share of the targets' variance
     objective: float  # the same with the ridge's penalty
+    unit: float  # the targets' sum of squares
     ridge: float  # relative
 
 
@@ -299,7 +301,7 @@ def _solve(data: SearchData, c: Tensor, ridge: float, *, same: _Point | None = N
     unit = residual.numel() * data.variance
     loss = float(residual.square().sum()) / unit
     objective = loss + factor.ridge * float(w.square().sum()) / unit
-    return _Point(c, sent, gram, system, w[..., 0], residual, loss, objective, ridge)
+    return _Point(c, sent, gram, system, w[..., 0], residual, loss, objective, unit, ridge)
 
 
 def _with_ridge(data: SearchData, point: _Point) -> _Point:
@@ -326,7 +328,7 @@ def _with_ridge(data: SearchData, point: _Point) -> _Point:
 
 
 def _step(data: SearchData, point: _Point, damping: float) -> tuple[_Point, float] | None:
-    """One damped Gauss-Newton step; None when no damping up to the largest helps."""
+    """One damped Gauss-Newton step; None when none gains anything, by forecast or by trial."""
     columns = data.sensitivities(point.w)
     w, d = point.system.solve(columns)
     projected = point.system.residual(columns, w, d)  # (I, T, C)
@@ -340,6 +342,8 @@ def _step(data: SearchData, point: _Point, damping: float) -> tuple[_Point, floa
     for attempt in range(_MAX_ATTEMPTS):
         damped = tangent.T @ (hessian + damping * torch.diag(diagonal)) @ tangent
         shift = tangent @ torch.linalg.solve(damped, tangent.T @ gradient)
+        if attempt == 0 and float(gradient @ shift) < _NOTHING * point.objective * point.unit:
+            return None
         candidate = _solve(data, data.normalised(point.c + shift.view_as(point.c)), point.ridge)
         if candidate.objective < point.objective:
             return candidate, max(damping / 5, _MIN_DAMPING) if attempt == 0 else damping
