@@ -99,7 +99,7 @@ def test_a_point_left_by_another_version_is_not_gone_on_from(
     caplog.set_level(logging.INFO)
     with pytest.MonkeyPatch.context() as patch:
         name = "simulate.run" if step == "simulate" else f"train.{step}"
-        name += ".run" if step == "varpro" else ""
+        name += ".recording_fit" if step == "varpro" else ""
         patch.setattr(f"neuralgnn.{name}.code_digest", lambda *packages: "of older code")
         interrupt(step, tmp_path)
 
