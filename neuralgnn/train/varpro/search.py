@@ -347,5 +347,6 @@ def _step(data: SearchData, point: _Point, damping: float) -> tuple[_Point, floa
         candidate = _solve(data, data.normalised(point.c + shift.view_as(point.c)), point.ridge)
         if candidate.objective < point.objective:
             return candidate, max(damping / 5, _MIN_DAMPING) if attempt == 0 else damping
+        del candidate  # of large networks no more than two fit the memory
         damping = max(damping, _MIN_DAMPING) * 10
     return None
