@@ -17,7 +17,7 @@ TARGETS = [f"results/fly/seed_1/{name}.zarr/zarr.json" for name in ("activity", 
 EXPERIMENT = """
 title: fly of 7 columns
 simulation:
-  {kind: fly, extent: 1, n_frames: 300, n_test_frames: 50, stimulus: {kind: white_noise}}
+  {kind: fly, extent: 1, n_frames: 1000, n_test_frames: 50, stimulus: {kind: white_noise}}
 fits: {varpro: {trainer: {kind: varpro_graph}}}
 analysis: {rollout: {n_starts: 1, n_frames: 20, report_frames: [20]}}
 """
@@ -49,7 +49,7 @@ def test_one_job_makes_recording_and_test_recording(
     assert run.returncode == 0, run.stdout[-3000:]
     assert "simulate_fly" in run.stdout
     train, test = (open_recording(tmp_path / target).path for target in map(_store, TARGETS))
-    assert open_recording(train).n_frames == 300
+    assert open_recording(train).n_frames == 1000
     assert open_recording(test).n_frames == 50
     assert open_truth(train) is not None
 
