@@ -118,6 +118,7 @@ def simulate_fly(
 
 
 def _ablated(config: FlyConfig, ablation: float, *, test: bool) -> FlyConfig:
+    """The same with a share of the edges silent."""
     if not test or config.perturbation.kind != "none":
         raise ValueError(
             f"ablation = {ablation:g} is for a test recording of the whole network; found "

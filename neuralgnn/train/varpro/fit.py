@@ -38,12 +38,12 @@ from neuralgnn.models import AssemblyGNN
 from neuralgnn.models.mlp import MLP
 from neuralgnn.train.varpro.distil import TOLERANCE, fit_mlp, place_kinks
 from neuralgnn.train.varpro.search import (
-    SearchData,
     SearchState,
     held_out_error,
     search_transfer,
     start_coefficients,
 )
+from neuralgnn.train.varpro.search_data import SearchData
 from neuralgnn.train.varpro.splines import SplineBasis, quantile_knots, refined_knots
 
 logger = logging.getLogger(__name__)

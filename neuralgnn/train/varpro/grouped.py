@@ -31,6 +31,7 @@ from neuralgnn.train.varpro.fit import (
     visited_share,
 )
 from neuralgnn.train.varpro.latent import fit_latent_curves
+from neuralgnn.train.varpro.search_data import members_of
 from neuralgnn.train.varpro.solve import solve_spline_weights, solve_updates
 from neuralgnn.train.varpro.splines import SplineBasis, refined_knots
 from neuralgnn.train.varpro.transfer import TransferSplines
@@ -121,11 +122,6 @@ def _pooled(
     return torch.linalg.solve(total + ridge * eye, rhs), total
 
 
-def _members(groups: Int[Tensor, " N"]) -> list[Int[Tensor, " I"]]:
-    """Neurons of each group."""
-    return [(groups == group).nonzero()[:, 0] for group in range(int(groups.max()) + 1)]
-
-
 def _distil_sender(
     model: AssemblyGNN,
     mlp: MLP,
@@ -140,7 +136,7 @@ def _distil_sender(
     must not depend on them.
     """
     a = model.embedding.detach().cpu().double()
-    members = _members(transfer.groups)
+    members = members_of(transfer.groups)
     one = len(functions) == 1
     places = [a[covering_rows(a, n_most=5)]] if one else [a[own[:1].cpu()] for own in members]
     learned = [
@@ -163,7 +159,7 @@ def _distil_update(
     a = model.embedding.detach().cpu().double()
     learned = [
         _GroupFunction(c, train.x[:, own], a[own[:1].cpu()])
-        for c, own in zip(curves.cpu().numpy(), _members(groups), strict=True)
+        for c, own in zip(curves.cpu().numpy(), members_of(groups), strict=True)
     ]
     n_intervals = len(basis.knots) - 1
     per_interval = min(4, max(1, _MOST_POINTS // (n_intervals * len(learned))))
@@ -250,7 +246,7 @@ def _distil_pair(
         transfer.coefficients.reshape(n_receiving, -1), full_matrices=False
     )
     a = model.embedding.detach().cpu().double()
-    rows = torch.stack([own[0] for own in _members(transfer.groups)]).cpu()
+    rows = torch.stack([own[0] for own in members_of(transfer.groups)]).cpu()
     rows = rows if n_receiving > 1 else covering_rows(a, n_most=16)
     errors = [0.0]
     for m, (share, term) in enumerate(zip(psi.shares, psi.terms, strict=True)):

@@ -34,11 +34,11 @@ from neuralgnn.models.clustering import cluster_rows
 from neuralgnn.train.varpro.fit import Samples, subsample
 from neuralgnn.train.varpro.latent import fit_latent_curves
 from neuralgnn.train.varpro.search import (
-    SearchData,
     SearchState,
     held_out_error,
     search_transfer,
 )
+from neuralgnn.train.varpro.search_data import SearchData
 from neuralgnn.train.varpro.solve import solve_updates
 from neuralgnn.train.varpro.splines import SplineBasis, quantile_knots, refined_knots
 from neuralgnn.train.varpro.transfer import TransferSplines

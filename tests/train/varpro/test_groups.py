@@ -15,9 +15,9 @@ from neuralgnn.config.simulation import SimulationConfig
 from neuralgnn.data import Recording, open_recording, open_truth
 from neuralgnn.models import load_model
 from neuralgnn.simulate import simulate
-from neuralgnn.train.varpro import run_varpro, search
+from neuralgnn.train.varpro import run_varpro, search_data
 from neuralgnn.train.varpro.fit import Samples
-from neuralgnn.train.varpro.search import SearchData
+from neuralgnn.train.varpro.search_data import SearchData
 from neuralgnn.train.varpro.search_store import SearchStore
 from neuralgnn.train.varpro.solve import solve_spline_weights
 from neuralgnn.train.varpro.splines import SplineBasis
@@ -169,7 +169,7 @@ def test_splines_from_a_table_are_those_that_are_kept(
         return data.sent(c), data.sensitivities(w)
 
     kept = both()
-    monkeypatch.setattr(search, "_CACHE_BYTES", 0)
+    monkeypatch.setattr(search_data, "_CACHE_BYTES", 0)
     monkeypatch.setattr(SearchData, "_blocks", None)  # a table is all it takes
 
     for found, expected in zip(both(), kept, strict=True):

@@ -9,11 +9,11 @@ import torch
 
 from neuralgnn.train.varpro import search
 from neuralgnn.train.varpro.search import (
-    SearchData,
     SearchState,
     search_transfer,
     start_coefficients,
 )
+from neuralgnn.train.varpro.search_data import SearchData
 from neuralgnn.train.varpro.splines import SplineBasis
 
 KNOTS = np.linspace(-4.0, 4.0, 9)
