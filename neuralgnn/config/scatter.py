@@ -124,6 +124,7 @@ FIT_MIB = 6000
 
 _PROCESS_MIB = 1500  # interpreter, torch, buffers
 _PRODUCTS_MIB = 4096  # products of tiles at most, and what is made of those of one
+_ANALYSIS_MATRICES = 18.0  # of N x N in float64: of what was measured, a third more
 _SEARCH_ARRAYS = 5.0  # of search frames x neurons in float64, at a step's most
 # Matrices of N x N in float64 that a part holds at most: Gram matrices come as a sum and what
 # rounding has lost of it.
@@ -173,9 +174,9 @@ def fit_mib(n_neurons: int) -> int:
 def analysis_mib(n_neurons: int) -> int:
     """Memory that the analysis of a fit needs at most [MiB].
 
-    Measured: 1.2 GB at 1000 neurons, 4.1 GB at 2048 with a field.
+    Measured: 1.2 GB at 1000 neurons, 4.1 GB at 2048 with a field, 7.8 GB at 8000.
     """
-    return max(FIT_MIB, 3 * n_neurons)
+    return max(FIT_MIB, _PROCESS_MIB + int(_ANALYSIS_MATRICES * 8 * n_neurons**2 / 2**20))
 
 
 def assembly_mib(n_neurons: int) -> int:
