@@ -12,7 +12,7 @@ hundredth of the rows' spread:
    not Gaussian), then clusters below a share of the rows into their nearest neighbour.
 """
 
-__all__ = ["cluster_rows"]
+__all__ = ["cluster_rows", "in_order"]
 
 import warnings
 
@@ -69,8 +69,8 @@ def cluster_rows(
     if len(points) > max_rows:
         subset = np.sort(np.random.default_rng(seed).choice(len(points), max_rows, replace=False))
     labels = _best_mixture(points[subset], max_clusters, floor).predict(points)
-    labels = _join_without_valley(points, _in_order(labels), floor, valley)
-    return _in_order(_absorb_small(points, labels, min_share * len(points)))
+    labels = _join_without_valley(points, in_order(labels), floor, valley)
+    return in_order(_absorb_small(points, labels, min_share * len(points)))
 
 
 def _principal_components(
@@ -210,7 +210,7 @@ def _absorb_small(
         labels[members] = others[distance.argmin(axis=1)]
 
 
-def _in_order(labels: Int[np.ndarray, " N"]) -> Int[np.ndarray, " N"]:
+def in_order(labels: Int[np.ndarray, " N"]) -> Int[np.ndarray, " N"]:
     """Renumbers labels by first appearance."""
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     rank = np.empty(len(first), dtype=np.int64)

@@ -70,7 +70,8 @@ def fit_group_model(
     basis = SplineBasis(
         refined_knots(transfer.basis, transfer.all_functions, sample, n_update_coefficients)
     )
-    coefficients, information = solve_updates(train, transfer, basis)
+    own_updates = solve_updates(train, transfer, basis)
+    coefficients, information = own_updates.coefficients, own_updates.information
     grouped = transfer.n_groups > 1
     if grouped:
         coefficients, information = _pooled(coefficients, information, transfer.groups)

@@ -7,6 +7,9 @@ determines them. But neurons that act alike on themselves are of one kind, and e
 for all, which is wrong, the update functions phi_i come out well enough to cluster. So:
 
 1. *Group*: with the psi found so far solve every neuron's phi_i, and cluster their latent vectors.
+   If psi depends on the receiver, a neuron whose equation the functions of another group explain
+   far better is with that group, whatever its phi_i: solved with functions that are not its own,
+   phi_i bends to what makes up for them.
 2. *Search*: a psi for every group of senders (and, if psi depends on the receiver, for every group
    of receivers) by the same Gauss-Newton steps as one psi for all (``search``).
 3. Group again with what was found, until the groups stay and as long as the error on held-out time
@@ -26,11 +29,11 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neuralgnn.models.clustering import cluster_rows
+from neuralgnn.models.clustering import cluster_rows, in_order
 from neuralgnn.train.varpro.fit import Samples, subsample
 from neuralgnn.train.varpro.latent import fit_latent_curves
 from neuralgnn.train.varpro.search import (
@@ -38,14 +41,15 @@ from neuralgnn.train.varpro.search import (
     held_out_error,
     search_transfer,
 )
-from neuralgnn.train.varpro.search_data import SearchData
-from neuralgnn.train.varpro.solve import solve_updates
+from neuralgnn.train.varpro.search_data import SearchData, members_of
+from neuralgnn.train.varpro.solve import solve_updates, unexplained_by_group
 from neuralgnn.train.varpro.splines import SplineBasis, quantile_knots, refined_knots
 from neuralgnn.train.varpro.transfer import TransferSplines
 
 logger = logging.getLogger(__name__)
 
 _MAX_ROUNDS = 5
+_FAR = 10  # times as much of a target unexplained is far more
 
 
 @dataclass(frozen=True)
@@ -188,10 +192,10 @@ class _Finder:
             self.sample,
             self.settings.n_update_coefficients,
         )
-        samples = self.prepare(self.solve, transfer)
-        coefficients, information = solve_updates(samples, transfer, SplineBasis(knots))
+        samples, basis = self.prepare(self.solve, transfer), SplineBasis(knots)
+        updates = solve_updates(samples, transfer, basis)
         latent = fit_latent_curves(
-            coefficients, information, n_latent=self.settings.n_latent
+            updates.coefficients, updates.information, n_latent=self.settings.n_latent
         ).latent
         labels = cluster_rows(
             latent.cpu().numpy(),
@@ -199,8 +203,13 @@ class _Finder:
             min_share=self.settings.min_share,
             seed=0,
         )
-        logger.info("groups of %s neurons", np.bincount(labels).tolist())
-        return torch.from_numpy(labels).to(self.train.x.device)
+        groups = torch.from_numpy(labels).to(self.train.x.device)
+        suspects = _suspects(updates.unexplained, transfer.groups)
+        if transfer.n_receiving > 1 and len(suspects):
+            by_group = unexplained_by_group(samples, transfer, basis, suspects)
+            groups = _moved(groups, transfer.groups, suspects, by_group)
+        logger.info("groups of %s neurons", groups.bincount().tolist())
+        return groups
 
     def started(
         self, best: TransferSplines, error: float, groups: Int[Tensor, " N"], round: int
@@ -267,6 +276,34 @@ def _judged(search: GroupSearch) -> GroupSearch:
     if error < search.best_error:
         return replace(search, best=search.found, best_error=error)
     return search
+
+
+def _suspects(unexplained: Float[Tensor, " N"], groups: Int[Tensor, " N"]) -> Int[Tensor, " S"]:
+    """Neurons of whose targets far more is left than of most in their groups."""
+    usual = torch.stack([unexplained[members].median() for members in members_of(groups)])
+    return (unexplained > _FAR * usual[groups]).nonzero()[:, 0]
+
+
+def _moved(
+    groups: Int[Tensor, " N"],
+    receiving: Int[Tensor, " N"],
+    suspects: Int[Tensor, " S"],
+    unexplained: Float[Tensor, "R S"],
+) -> Int[Tensor, " N"]:
+    """Puts neurons to those whose functions explain them far better than their own do.
+
+    Args:
+        groups: New group of each neuron.
+        receiving: The group whose functions it receives with.
+        suspects: Neurons that may be moved.
+        unexplained: What each group's functions leave of their targets.
+    """
+    groups = groups.clone()
+    left, best = unexplained.min(0)
+    own = unexplained.gather(0, receiving[suspects][None])[0]
+    for neuron, other in zip(suspects[_FAR * left < own], best[_FAR * left < own], strict=True):
+        groups[neuron] = groups[receiving == other].mode().values
+    return torch.from_numpy(in_order(groups.cpu().numpy())).to(groups.device)
 
 
 def _same(first: Tensor, second: Tensor) -> bool:

@@ -192,13 +192,6 @@ class RowSystem:
         d = self._solve_small(rhs)
         return self.linear.weights(u, d), d
 
-    def update_equations(
-        self, target: Float[Tensor, "I T R"]
-    ) -> tuple[Float[Tensor, "I K K"], Float[Tensor, "I K R"]]:
-        """Normal equations of the spline coefficients alone, the weights being eliminated."""
-        rhs, _ = self.linear.sides(self.own.mT @ target, self._to_senders(target))
-        return self.linear.information, rhs
-
     def residual(
         self,
         target: Float[Tensor, "I T R"],

@@ -1,12 +1,21 @@
 """Linear solves of a network whose transfer functions differ between neurons.
 
-Axes: T frames, N neurons, K coefficients, M terms.
+Axes: T frames, N neurons, I receivers, K coefficients, R groups of receivers.
 """
 
-__all__ = ["solve_model_weights", "solve_spline_weights", "solve_updates"]
+__all__ = [
+    "Updates",
+    "solve_model_weights",
+    "solve_spline_weights",
+    "solve_updates",
+    "unexplained_by_group",
+]
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from neuralgnn.models import AssemblyGNN
@@ -19,12 +28,23 @@ _ROW_BLOCK_BYTES = 1 << 28
 _FRAME_BLOCK = 256
 
 
-def solve_updates(
-    train: Samples,
-    transfer: TransferSplines,
-    basis: SplineBasis,
-) -> tuple[Float[Tensor, "N K"], Float[Tensor, "N K K"]]:
-    """Spline coefficients of every neuron's update function, and their information.
+@dataclass(frozen=True)
+class Updates:
+    """Every neuron's update function, and how well its equation holds with it.
+
+    Attributes:
+        coefficients: Spline coefficients.
+        information: Their information, the weights being eliminated.
+        unexplained: Mean square of what is left of each neuron's target.
+    """
+
+    coefficients: Float[Tensor, "N K"]
+    information: Float[Tensor, "N K K"]
+    unexplained: Float[Tensor, " N"]
+
+
+def solve_updates(train: Samples, transfer: TransferSplines, basis: SplineBasis) -> Updates:
+    """Solves every neuron's update function, for given transfer functions.
 
     Args:
         train: Frames to solve with.
@@ -34,24 +54,65 @@ def solve_updates(
     Raises:
         ValueError: If W is not determined by the samples.
     """
+    n_neurons, size = transfer.n_neurons, basis.size
+    coefficients = train.x.new_empty(n_neurons, size, dtype=torch.float64)
+    information = train.x.new_empty(n_neurons, size, size, dtype=torch.float64)
+    unexplained = train.x.new_empty(n_neurons, dtype=torch.float64)
+    for group in range(transfer.n_receiving):
+        receivers = transfer.receivers(group)
+        for some, updates in _update_blocks(train, transfer, basis, receivers, receiving=group):
+            coefficients[some] = updates.coefficients
+            information[some] = updates.information
+            unexplained[some] = updates.unexplained
+    return Updates(coefficients, information, unexplained)
+
+
+def unexplained_by_group(
+    train: Samples,
+    transfer: TransferSplines,
+    basis: SplineBasis,
+    receivers: Int[Tensor, " I"],
+) -> Float[Tensor, "R I"]:
+    """Mean square of what is left of some neurons' targets, were they in each receiving group.
+
+    Args:
+        train: Frames to solve with.
+        transfer: Transfer functions.
+        basis: Splines of the update functions.
+        receivers: The neurons.
+
+    Raises:
+        ValueError: If W is not determined by the samples.
+    """
+    shape = transfer.n_receiving, transfer.n_neurons
+    unexplained = train.x.new_empty(shape, dtype=torch.float64)
+    for group in range(transfer.n_receiving):
+        for some, updates in _update_blocks(train, transfer, basis, receivers, receiving=group):
+            unexplained[group, some] = updates.unexplained
+    return unexplained[:, receivers]
+
+
+def _update_blocks(
+    train: Samples,
+    transfer: TransferSplines,
+    basis: SplineBasis,
+    receivers: Int[Tensor, " I"],
+    *,
+    receiving: int,
+) -> Iterator[tuple[Int[Tensor, " b"], Updates]]:
+    """Some neurons as one group of receivers would have them, a block at a time."""
     n_samples, n_neurons = train.x.shape
     bytes_each = 8 * basis.size * (n_samples + 2 * n_neurons)
     block = max(1, min(n_neurons, _ROW_BLOCK_BYTES // bytes_each))
-    normal = train.x.new_empty(n_neurons, basis.size, basis.size, dtype=torch.float64)
-    rhs = train.x.new_empty(n_neurons, basis.size, dtype=torch.float64)
-    for group in range(transfer.n_receiving):
-        sent = transfer.sent(train.x, receiving=group)
-        factor = GramFactor.of(sent, ridge=transfer.ridge)
-        for receivers in transfer.receivers(group).split(block):
-            own = basis(train.x[:, receivers].T.double()).permute(1, 2, 0)
-            system = RowSystem(sent, factor, train.undriven(own, receivers), receivers)
-            target = train.y[:, receivers].T[:, :, None].double()
-            target = train.undriven(target, receivers)
-            normal[receivers], sides = system.update_equations(target)
-            rhs[receivers] = sides[:, :, 0]
-    ridge_matrix = 1e-9 * normal.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
-    eye = torch.eye(basis.size, dtype=normal.dtype, device=normal.device)
-    return torch.linalg.solve(normal + ridge_matrix * eye, rhs), normal
+    sent = transfer.sent(train.x, receiving=receiving)
+    factor = GramFactor.of(sent, ridge=transfer.ridge)
+    for some in receivers.split(block):
+        own = basis(train.x[:, some].T.double()).permute(1, 2, 0)
+        system = RowSystem(sent, factor, train.undriven(own, some), some)
+        target = train.undriven(train.y[:, some].T[:, :, None].double(), some)
+        w, d = system.solve(target)
+        left = system.residual(target, w, d).square().mean((1, 2))
+        yield some, Updates(d[:, :, 0], system.linear.information, left)
 
 
 def solve_spline_weights(

@@ -7,14 +7,16 @@ import pytest
 import torch
 
 from neuralgnn.analyse.functions import transfer_error
-from neuralgnn.analyse.gauge import canonical, canonical_truth
+from neuralgnn.analyse.gauge import Canonical, canonical, canonical_truth
 from neuralgnn.analyse.truth import Truth
 from neuralgnn.analyse.weights import compare_weights
 from neuralgnn.config.fit import FitConfig
 from neuralgnn.config.simulation import SimulationConfig
 from neuralgnn.data import Recording, open_recording, open_truth
 from neuralgnn.models import load_model
+from neuralgnn.models.clustering import cluster_rows
 from neuralgnn.simulate import simulate
+from neuralgnn.train.varpro import groups as groups_module
 from neuralgnn.train.varpro import run_varpro, search_data
 from neuralgnn.train.varpro.fit import Samples
 from neuralgnn.train.varpro.search_data import SearchData
@@ -85,18 +87,41 @@ def fitted(recording: Recording, kind: str, tmp_path_factory: pytest.TempPathFac
     return out
 
 
-def test_weights_and_functions_are_recovered_from_activity_alone(
-    recording: Recording, kind: str, fitted: Path
-) -> None:
+def _learned_and_true(
+    recording: Recording, fitted: Path
+) -> tuple[np.ndarray, Canonical, Canonical]:
+    """Activity, and the learned and the true network in the gauge that it sets."""
     model, _ = load_model(next(fitted.glob("checkpoint_*.pt")))
     truth = open_truth(recording.path)
     assert truth is not None
     activity = recording.activity(range(0, 4000, 2))
-    learned = canonical(model, activity)
     true = canonical_truth(Truth.from_dataset(truth), activity)
+    return activity, canonical(model, activity), true
+
+
+def test_weights_and_functions_are_recovered_from_activity_alone(
+    recording: Recording, kind: str, fitted: Path
+) -> None:
+    activity, learned, true = _learned_and_true(recording, fitted)
 
     assert compare_weights(learned.weight, true.weight)["r2"] > 0.999
     assert transfer_error(learned, true, activity, quantile=0.01)["transfer_error"] < 0.02
+
+
+@pytest.mark.parametrize("kind", ["pair"], indirect=True)
+def test_neuron_that_looks_like_another_type_is_told_by_its_equation(
+    recording: Recording, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def confused(*args, **options) -> np.ndarray:
+        labels = cluster_rows(*args, **options)
+        labels[-1] = labels[labels != labels[-1]][0]
+        return labels
+
+    monkeypatch.setattr(groups_module, "cluster_rows", confused)
+    run(recording, kind, tmp_path)
+
+    _, learned, true = _learned_and_true(recording, tmp_path)
+    assert compare_weights(learned.weight, true.weight)["r2"] > 0.999
 
 
 def test_killed_search_of_groups_goes_on_to_the_same_bytes(

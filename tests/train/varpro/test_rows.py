@@ -47,16 +47,6 @@ def test_shared_update_equals_one_joint_least_squares(problem) -> None:
     np.testing.assert_allclose(np.delete(w[1, :, 0].numpy(), 5), expected[11:22], atol=1e-8)
 
 
-def test_update_equations_solve_to_the_same_spline_coefficients(problem) -> None:
-    sent, own, target, receivers = problem
-    system = RowSystem(sent, GramFactor.of(sent, ridge=0), own, receivers)
-    normal, rhs = system.update_equations(target)
-
-    torch.testing.assert_close(
-        torch.linalg.solve(normal, rhs), system.solve(target)[1], atol=1e-6, rtol=1e-6
-    )
-
-
 def test_weights_for_given_messages_equal_plain_least_squares(problem) -> None:
     sent, _, _, _ = problem
     target = torch.randn(200, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
