@@ -21,40 +21,42 @@ class Score:
 
     Args:
         label: What was measured.
-        values: Our values, one per seed, by trainer.
+        values: Our values, one per seed, by series.
         published: The published value.
         ceiling: The largest value that the recording permits.
+        group: What it was measured of.
     """
 
     label: str
     values: dict[str, tuple[float, ...]]
     published: float | None = None
     ceiling: float | None = None
+    group: str = ""
 
 
 def draw_scores(
-    ax: Axes, scores: Sequence[Score], *, trainers: Sequence[str]
+    ax: Axes, scores: Sequence[Score], *, series: Sequence[str]
 ) -> list[PathCollection]:
     """Draws one row per score: our values as dots, the published one as an open diamond.
 
     Args:
         ax: Axes to draw on; values are written at its right.
         scores: Rows from top to bottom.
-        trainers: All trainers, in the order of their colours.
+        series: Names of all series, in the order of their colours.
 
     Raises:
-        ValueError: If there are no scores, or one has a trainer that is not listed.
+        ValueError: If there are no scores, or one has a series that is not listed.
     """
     if not scores:
         raise ValueError("no score to draw; were the metrics collected, do they have values?")
     dots = []
-    step = 0.5 / max(len(trainers), 1)
+    step = 0.5 / max(len(series), 1)
     for row, score in enumerate(scores):
-        for trainer, values in score.values.items():
-            if trainer not in trainers:
-                raise ValueError(f"trainer {trainer!r} of {score.label!r} is not in {trainers}")
-            place = trainers.index(trainer)
-            height = row + step * (place - (len(trainers) - 1) / 2)
+        for name, values in score.values.items():
+            if name not in series:
+                raise ValueError(f"series {name!r} of {score.label!r} is not in {series}")
+            place = series.index(name)
+            height = row + step * (place - (len(series) - 1) / 2)
             color = type_color(place)
             shown = np.maximum(values, _LOWEST)
             dots.append(ax.scatter(shown, [height] * len(shown), s=9, color=color, lw=0,

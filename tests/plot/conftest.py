@@ -282,6 +282,7 @@ def _metrics() -> list[dict[str, Any]]:
     return [
         {
             "experiment": experiment,
+            "fit": trainer,
             "trainer": trainer,
             "target": "drift",
             "seed": seed,

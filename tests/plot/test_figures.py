@@ -228,11 +228,13 @@ def test_activity_of_another_network_is_refused(small: Data) -> None:
 
 
 def test_summary_keeps_scores_with_a_published_value_and_groups_seeds(small: Data) -> None:
-    scores, trainers = collect_scores(small["metrics"])
-    assert trainers == ["sgd", "varpro"]
+    scores, fits = collect_scores(small["metrics"])
+    assert fits == ["sgd", "varpro"]
     assert len(scores) == 8  # the seconds have no published value
-    assert scores[0].label == "fig 2: weights $R^2$ published correction"
-    assert scores[2].label == "fig 2: rollout $R^2$ at frame 400"
+    assert (scores[0].group, scores[0].label) == ("fig 2", "$W$: $R^2$*")
+    assert scores[1].label == "$W$: slope*"
+    assert scores[2].label == "rollout $R^2$ at frame 400"
+    assert scores[4].label == "network of supp 5: $R^2$* at frame 800"
     assert len(scores[0].values["varpro"]) == 3
     assert scores[3].published == 0.625
 
@@ -243,6 +245,28 @@ def test_summary_reads_rows_as_a_csv_file_gives_them(small: Data) -> None:
         for row in small["metrics"]
     ]
     assert collect_scores(rows) == collect_scores(small["metrics"])
+
+
+def test_summary_shows_raw_r2_of_weights_that_has_no_published_value(small: Data) -> None:
+    raw = small["metrics"][0] | {"metric": "weights_r2", "published": None}
+    other = raw | {"metric": "weights_slope"}
+    scores, _ = collect_scores([raw, other])
+    assert [score.label for score in scores] == ["$W$: $R^2$"]
+
+
+def test_summary_orders_experiments_by_their_numbers(small: Data) -> None:
+    row = small["metrics"][0]
+    names = ["supp_10", "supp_8_5", "fig_3", "supp_7_10k", "supp_8_10", "fig_2"]
+    scores, _ = collect_scores([row | {"experiment": name} for name in names])
+    expected = ["fig 2", "fig 3", "supp 7 10k", "supp 8 5", "supp 8 10", "supp 10"]
+    assert [score.group for score in scores] == expected
+
+
+def test_summary_tells_fits_of_one_trainer_apart(small: Data) -> None:
+    row = small["metrics"][0]
+    scores, fits = collect_scores([row, row | {"fit": "varpro_sparse", "value": 0.5}])
+    assert fits == ["varpro", "varpro_sparse"]
+    assert scores[0].values["varpro_sparse"] == (0.5,)
 
 
 def test_summary_leaves_counts_to_the_table(small: Data) -> None:

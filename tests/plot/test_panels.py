@@ -426,7 +426,7 @@ def test_scores_have_a_row_each_from_the_top(ax) -> None:
         Score("a", {"sgd": (0.5, 0.6)}, published=0.7, ceiling=0.9),
         Score("b", {"sgd": (0.1,)}),
     ]
-    dots = draw_scores(ax, scores, trainers=["sgd"])
+    dots = draw_scores(ax, scores, series=["sgd"])
     np.testing.assert_allclose(points_of(dots[0]), [[0.5, 0], [0.6, 0]])
     np.testing.assert_allclose(points_of(dots[1]), [[0.1, 1]])
     assert ax.yaxis_inverted()
@@ -434,13 +434,13 @@ def test_scores_have_a_row_each_from_the_top(ax) -> None:
 
 
 def test_useless_score_does_not_stretch_the_axis(ax) -> None:
-    draw_scores(ax, [Score("a", {"sgd": (-1e9, 0.9)})], trainers=["sgd"])
+    draw_scores(ax, [Score("a", {"sgd": (-1e9, 0.9)})], series=["sgd"])
     assert ax.get_xlim()[0] > -1
     assert any(
         isinstance(text, Text) and text.get_text() == "\N{LEFTWARDS ARROW}" for text in ax.texts
     )
 
 
-def test_unknown_trainer_is_refused(ax) -> None:
-    with pytest.raises(ValueError, match="trainer 'adam' of 'a' is not in"):
-        draw_scores(ax, [Score("a", {"adam": (1.0,)})], trainers=["sgd"])
+def test_unknown_series_is_refused(ax) -> None:
+    with pytest.raises(ValueError, match="series 'adam' of 'a' is not in"):
+        draw_scores(ax, [Score("a", {"adam": (1.0,)})], series=["sgd"])

@@ -135,8 +135,9 @@ ASSEMBLY_FIGURES = {
         "summary",
         ("metrics",),
         "",
-        "Every assembly: our numbers (dots, one per seed; colour: trainer) beside the published "
-        "ones (open diamonds). Short lines: the largest value that the recording permits.",
+        "Every assembly: our numbers (dots, one per seed; colour: fit) beside the published ones "
+        "(open diamonds); columns: medians over seeds. *, by the published correction or "
+        "procedure. Short lines: the largest value that the recording permits.",
         per_fit=False,
         table="assemblies",
     ),
@@ -214,8 +215,9 @@ ASSEMBLY_FIGURES = {
         "summary",
         ("metrics",),
         "",
-        "Our numbers (dots, one per seed; colour: trainer) beside the published ones (open "
-        "diamonds). Short lines: the largest value that the recording permits.",
+        "Our numbers (dots, one per seed; colour: fit) beside the published ones (open "
+        "diamonds); columns: medians over seeds. *, by the published correction or procedure. "
+        "Short lines: the largest value that the recording permits.",
         per_fit=False,
     ),
 }

@@ -1,4 +1,4 @@
-"""All numbers with a published counterpart, ours beside it."""
+"""All numbers with a published counterpart, ours beside it, and the raw R² of W."""
 
 __all__ = ["collect_scores", "figure"]
 
@@ -15,7 +15,12 @@ from neuralgnn.plot.figures.data import FigureData, select
 from neuralgnn.plot.scores import Score, draw_scores
 from neuralgnn.plot.style import DOUBLE_COLUMN, axes_mm, r2_text, sheet, style, type_color
 
-_ROW = 5.0  # [mm]
+_ROW = 3.8  # [mm]
+_LEFT, _WIDTH = 62.0, 52.0  # of the dots [mm]
+_COLUMN = 12.0  # at most, of the numbers beside them [mm]
+_RAW = (
+    "weights_r2"  # has no published value, but what the published correction does shows beside it
+)
 _SHARES = ("r2", "pearson2", "slope", "accuracy", "ari", "nmi")
 
 
@@ -24,37 +29,55 @@ def figure(data: FigureData) -> Figure:
     """Draws a row per experiment and metric; see ``FIGURES["summary"]``.
 
     Args:
-        data: ``metrics``: rows with ``experiment``, ``trainer``, ``seed``, ``metric``, ``value``,
-            ``published`` and ``ceiling``, as mappings or a DataFrame.
+        data: ``metrics``: rows with ``experiment``, ``fit``, ``target``, ``seed``, ``metric``,
+            ``value``, ``published`` and ``ceiling``, as mappings or a DataFrame.
 
     Raises:
         ValueError: If no row has a published value.
     """
-    scores, trainers = collect_scores(select(data, "metrics"))
-    drawn = sheet(DOUBLE_COLUMN, 24.0 + _ROW * max(len(scores), 1))
-    ax = axes_mm(drawn, 62.0, 10.0, 72.0, _ROW * max(len(scores), 1))
-    draw_scores(ax, scores, trainers=trainers)
+    scores, fits = collect_scores(select(data, "metrics"))
+    height = _ROW * max(len(scores), 1)
+    drawn = sheet(DOUBLE_COLUMN, 28.0 + height)
+    ax = axes_mm(drawn, _LEFT, 16.0, _WIDTH, height)
+    draw_scores(ax, scores, series=fits)
     ax.set_xlabel("value")
-    _write_columns(ax, scores, trainers)
+    _write_experiments(ax, scores)
+    _write_columns(ax, scores, fits)
     marks = [
-        *(_mark(t.replace("_", " "), "o", type_color(k)) for k, t in enumerate(trainers)),
+        *(_mark(fit.replace("_", " "), "o", type_color(k)) for k, fit in enumerate(fits)),
         Line2D([], [], ls="", marker="D", ms=4, mfc="none", mec="0.35", label="published"),
     ]
     # More than three in a row would reach over the columns.
     n_columns = len(marks) if len(marks) <= 3 else 2
-    ax.legend(handles=marks, loc="lower left", bbox_to_anchor=(0, 1), ncols=n_columns)
+    place = {"bbox_to_anchor": (0.5, 1.0), "ncols": n_columns, "columnspacing": 1.0}
+    ax.legend(handles=marks, loc="lower center", handletextpad=0.2, **place)
     return drawn
 
 
-def _write_columns(ax: Axes, scores: Sequence[Score], trainers: Sequence[str]) -> None:
+def _write_experiments(ax: Axes, scores: Sequence[Score]) -> None:
+    """Writes each experiment once, with a line between it and the one before."""
+    transform = ax.get_yaxis_transform()
+    edge = 4 / _WIDTH  # of the sheet's left and right margin [share of the axes]
+    left, right = edge - _LEFT / _WIDTH, (DOUBLE_COLUMN - _LEFT) / _WIDTH - edge
+    for row, score in enumerate(scores):
+        if row and scores[row - 1].group == score.group:
+            continue
+        ax.text(left, row, score.group, transform=transform, va="center")
+        if row:
+            ax.plot([left, right], [row - 0.5] * 2, transform=transform, color="0.8", lw=0.5,
+                    clip_on=False, zorder=1)  # fmt: skip
+
+
+def _write_columns(ax: Axes, scores: Sequence[Score], fits: Sequence[str]) -> None:
     """Writes the medians over seeds and the published values right of the dots."""
     transform = ax.get_yaxis_transform()
-    columns = [*trainers, "published"]
+    columns = [*fits, "published"]
+    room = DOUBLE_COLUMN - _LEFT - _WIDTH - 4
+    width = min(_COLUMN, room / len(columns))
     for place, column in enumerate(columns):
-        at = 1.1 + 0.54 * place / max(len(columns), 3)
+        at = 1 + (2 + width * (place + 0.5)) / _WIDTH
         head = column.replace("_", " ").replace(" ", "\n")
-        size = 6 if len(columns) <= 3 else 5
-        ax.text(at, -0.7, head, transform=transform, va="bottom", ha="center", fontsize=size)
+        ax.text(at, -0.7, head, transform=transform, va="bottom", ha="center", fontsize=6)
         for row, score in enumerate(scores):
             text = _cell(score, column)
             ax.text(at, row, text, transform=transform, va="center", ha="center", fontsize=6)
@@ -62,17 +85,22 @@ def _write_columns(ax: Axes, scores: Sequence[Score], trainers: Sequence[str]) -
 
 def _cell(score: Score, column: str) -> str:
     if column == "published":
-        return "–" if score.published is None else f"{score.published:g}"
+        return "–" if score.published is None else _number(score.published)
     if column not in score.values:
         return "–"
     median = float(np.median(score.values[column]))
     return f"{median:.3f}" if median > 1 else r2_text(median, most=5)  # a slope may be above 1
 
 
-def collect_scores(metrics: Any) -> tuple[list[Score], list[str]]:
-    """Groups the rows that have a published value; also gives the names of the trainers.
+def _number(value: float) -> str:
+    return f"{value:g}".replace("-", "\N{MINUS SIGN}")
 
-    Counts and seconds have no place on an axis of shares and are left to the table.
+
+def collect_scores(metrics: Any) -> tuple[list[Score], list[str]]:
+    """Groups the rows that have a published value, and the raw R² of W; names of fits with them.
+
+    Experiments come in the order of their numbers. Counts and seconds have no place on an axis of
+    shares and are left to the table.
 
     Args:
         metrics: Rows as mappings, or a DataFrame.
@@ -81,28 +109,35 @@ def collect_scores(metrics: Any) -> tuple[list[Score], list[str]]:
     shown = [row for row in rows if _is_shown(row)]
     several = len({row["target"] for row in shown}) > 1
     grouped: dict[tuple[str, str], list[tuple[str, Mapping[str, Any]]]] = {}
-    for row in shown:
-        series = f"{row['trainer']} ({row['target']})" if several else str(row["trainer"])
+    for row in sorted(shown, key=lambda row: _numbers_by_value(row["experiment"])):
+        series = f"{row['fit']} ({row['target']})" if several else str(row["fit"])
         grouped.setdefault((row["experiment"], row["metric"]), []).append((series, row))
-    trainers = sorted({series for group in grouped.values() for series, _ in group})
-    return [_score(name, group) for name, group in grouped.items()], trainers
+    fits = sorted({series for group in grouped.values() for series, _ in group})
+    return [_score(name, group) for name, group in grouped.items()], fits
+
+
+def _numbers_by_value(name: str) -> list[tuple[int, str]]:
+    """Sorts ``supp_8_5`` before ``supp_8_10`` before ``supp_10``."""
+    parts = re.findall(r"\d+|\D+", name)
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 
 def _is_shown(row: Mapping[str, Any]) -> bool:
-    a_share = any(word in str(row["metric"]).split("_") for word in _SHARES)
-    return (
-        a_share and _finite(row.get("published")) is not None and _finite(row["value"]) is not None
-    )
+    metric = str(row["metric"])
+    a_share = any(word in metric.split("_") for word in _SHARES)
+    compared = metric == _RAW or _finite(row.get("published")) is not None
+    return a_share and compared and _finite(row["value"]) is not None
 
 
 def _score(name: tuple[str, str], group: list[tuple[str, Mapping[str, Any]]]) -> Score:
     values: dict[str, tuple[float, ...]] = {}
     for series, row in group:
         values[series] = (*values.get(series, ()), float(row["value"]))
-    experiment, metric = (_words(part) for part in name)
+    experiment, metric = name
     rows = [row for _, row in group]
     return Score(
-        label=f"{experiment}: {metric}",
+        label=_words(metric),
+        group=experiment.replace("_", " "),
         values=values,
         published=_finite(rows[0]["published"]),
         ceiling=_finite(rows[0].get("ceiling")),
@@ -111,8 +146,11 @@ def _score(name: tuple[str, str], group: list[tuple[str, Mapping[str, Any]]]) ->
 
 def _words(name: str) -> str:
     """A metric's name as it is read."""
-    name = re.sub(r"r2_(\d+)$", r"r2 at frame \1", name)
-    return name.replace("_", " ").replace("r2", "$R^2$")
+    name = re.sub(r"_published(_correction)?(?=_|$)", "*", name)
+    name = re.sub(r"^weights_", "W_", name)
+    name = re.sub(r"^changed_(.*?)(\*?)_(r2_)", r"network of \1: \3\2", name)
+    name = re.sub(r"r2_(\*?)(\d+)(\*?)$", r"r2\1\3 at frame \2", name)
+    return name.replace("_", " ").replace("r2", "$R^2$").replace("W ", "$W$: ")
 
 
 def _finite(value: Any) -> float | None:
