@@ -18,9 +18,8 @@ from neuralgnn.plot.style import DOUBLE_COLUMN, axes_mm, r2_text, sheet, style, 
 _ROW = 3.8  # [mm]
 _LEFT, _WIDTH = 62.0, 52.0  # of the dots [mm]
 _COLUMN = 12.0  # at most, of the numbers beside them [mm]
-_RAW = (
-    "weights_r2"  # has no published value, but what the published correction does shows beside it
-)
+# Without a published value, but shown: what the published correction does is seen beside it.
+_RAW = "weights_r2"
 _SHARES = ("r2", "pearson2", "slope", "accuracy", "ari", "nmi")
 
 
