@@ -48,8 +48,8 @@ def figure(data: FigureData) -> Figure:
     ]
     # More than three in a row would reach over the columns.
     n_columns = len(marks) if len(marks) <= 3 else 2
-    place = {"bbox_to_anchor": (0.5, 1.0), "ncols": n_columns, "columnspacing": 1.0}
-    ax.legend(handles=marks, loc="lower center", handletextpad=0.2, **place)
+    ax.legend(handles=marks, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=n_columns,
+              columnspacing=1.0, handletextpad=0.2)  # fmt: skip
     return drawn
 
 

@@ -301,7 +301,8 @@ def _moved(
     groups = groups.clone()
     left, best = unexplained.min(0)
     own = unexplained.gather(0, receiving[suspects][None])[0]
-    for neuron, other in zip(suspects[_FAR * left < own], best[_FAR * left < own], strict=True):
+    better = _FAR * left < own
+    for neuron, other in zip(suspects[better], best[better], strict=True):
         groups[neuron] = groups[receiving == other].mode().values
     return torch.from_numpy(in_order(groups.cpu().numpy())).to(groups.device)
 

@@ -84,12 +84,11 @@ def unexplained_by_group(
     Raises:
         ValueError: If W is not determined by the samples.
     """
-    shape = transfer.n_receiving, transfer.n_neurons
-    unexplained = train.x.new_empty(shape, dtype=torch.float64)
+    left = []
     for group in range(transfer.n_receiving):
-        for some, updates in _update_blocks(train, transfer, basis, receivers, receiving=group):
-            unexplained[group, some] = updates.unexplained
-    return unexplained[:, receivers]
+        blocks = _update_blocks(train, transfer, basis, receivers, receiving=group)
+        left.append(torch.cat([updates.unexplained for _, updates in blocks]))
+    return torch.stack(left)
 
 
 def _update_blocks(
